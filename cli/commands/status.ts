@@ -1,0 +1,103 @@
+/**
+ * `tandem status`: where a run stands and who works on it, from its coordinator while it lives and
+ * from its events otherwise.
+ */
+import { runClient } from '../../shared/adapters/run-client.ts';
+import { Failure } from '../../shared/core/failures.ts';
+import { emptySummary, type RunSummary } from '../../shared/core/summary.ts';
+import type { RunStatus } from '../../shared/wire/messages.ts';
+import type { CommandSpec } from '../command.ts';
+import { epoch, printable, rate, signed, table } from '../format.ts';
+import { checkRunFolder, coordinatorOf, summaryOf } from '../run-folder.ts';
+import { checkAddress } from './worker.ts';
+
+/** What `status --json` prints; figures are null where only the coordinator was asked. */
+export interface StatusReport {
+  run: string;
+  generation: number;
+  /** The coordinator's phase, or how the run rests. */
+  state: string;
+  step: number;
+  totalSteps: number;
+  epoch: number | null;
+  loss: number | null;
+  std: number | null;
+  imagesPerSecond: number | null;
+  workers: RunStatus['workers'];
+}
+
+/** The report from a living coordinator (or null) and from what the run's events add up to. */
+export function reportOf(status: RunStatus | null, summary: RunSummary): StatusReport {
+  const { run, generation, step, totalSteps, loss, std, imagesPerSecond } = summary;
+  const known = summary.seq > 0;
+  const figures = { epoch: known ? summary.epoch : null, loss, std, imagesPerSecond };
+  if (status !== null) {
+    const { phase: state, workers } = status;
+    const { run: name, generation: life, step: at, totalSteps: total } = status;
+    return { run: name, generation: life, state, step: at, totalSteps: total, ...figures, workers };
+  }
+  const state = summary.state === 'training' ? 'interrupted' : summary.state;
+  return { run, generation, state, step, totalSteps, ...figures, workers: [] };
+}
+
+/** The table for people. */
+export function statusText(status: StatusReport): string {
+  const { workers, loss, std, imagesPerSecond } = status;
+  const figures = [
+    `step ${status.step}/${status.totalSteps}`,
+    ...(status.epoch === null ? [] : [`epoch ${epoch(status.epoch)}`]),
+    ...(loss === null ? [] : [`loss ${signed(loss)}`]),
+    ...(std === null ? [] : [`std ${signed(std)}`]),
+    ...(imagesPerSecond === null ? [] : [`${rate(imagesPerSecond)} img/s`]),
+  ];
+  const head = `run ${status.run}: ${status.state}, generation ${status.generation}`;
+  const rows = workers.map((w) => [w.id, `${w.pid}`, w.host, w.device, w.state, `${w.step}`]);
+  const list =
+    rows.length === 0
+      ? 'no workers'
+      : table([['WORKER', 'PID', 'HOST', 'DEVICE', 'STATE', 'STEP'], ...rows]);
+  return printable([head, figures.join('  '), '', list, ''].join('\n'), 200_000);
+}
+
+export const statusCommand: CommandSpec = {
+  name: 'status',
+  positional: '[RUN]',
+  summary: 'where a run stands and who works on it',
+  examples: [
+    ['a run on this machine', 'status runs/a'],
+    ['as JSON', 'status --run runs/a --json'],
+    ['from its coordinator', 'status --coordinator 127.0.0.1:7070'],
+  ],
+  declare(command) {
+    command.option('--run <DIR>', 'run folder');
+    command.option('--coordinator <HOST:PORT>', 'ask the coordinator (or TANDEM_COORDINATOR)');
+    command.option('--json', 'as one JSON object');
+  },
+  prepare(args, flags, { io }) {
+    const run = (flags['run'] ?? args[0]) as string | undefined;
+    const given = flags['coordinator'] ?? (run === undefined ? io.env['TANDEM_COORDINATOR'] : null);
+    const asked = typeof given === 'string' ? checkAddress(given) : null;
+    if (asked === null && run === undefined) {
+      throw new Failure(
+        'bad-option',
+        'say which run: a run folder, or --coordinator HOST:PORT.',
+      );
+    }
+    return async (signal) => {
+      if (asked === null) checkRunFolder(run ?? '');
+      const address = asked ?? coordinatorOf(run ?? '')?.address ?? null;
+      let status: RunStatus | null = null;
+      if (address !== null) {
+        try {
+          status = await runClient(address).status(signal);
+        } catch (error) {
+          // Its address can outlive a coordinator that was killed; the events still tell.
+          if (asked !== null) throw error;
+        }
+      }
+      const report = reportOf(status, run === undefined ? emptySummary : await summaryOf(run));
+      io.stdout.write(flags['json'] === true ? `${JSON.stringify(report)}\n` : statusText(report));
+      return 0;
+    };
+  },
+};

@@ -1,0 +1,143 @@
+/**
+ * `tandem train`: one coordinator and N workers on this machine, watched until the run is done.
+ *
+ * The front only parses, chooses the folder, draws what the run's events say and prints the
+ * result; processes are `superviseTrain`'s business. A run that is complete already is not
+ * started again: its result is printed.
+ */
+import { mkdirSync, statSync } from 'node:fs';
+import { join, relative, resolve } from 'node:path';
+import { newRunFolder } from '../../coordinator/shell/run-folder.ts';
+import {
+  type Config,
+  describeDifference,
+  methodDifference,
+  methodOf,
+  parseConfig,
+} from '../../shared/core/config.ts';
+import { asFailure, Failure, type FailureCode, failures } from '../../shared/core/failures.ts';
+import { emptySummary, type RunSummary } from '../../shared/core/summary.ts';
+import { type CommandContext, type CommandSpec, declareOptions, readConfig } from '../command.ts';
+import { readRunConfig } from '../config-file.ts';
+import { withData } from '../data-option.ts';
+import { followEvents } from '../follow.ts';
+import { terminalOf } from '../io.ts';
+import { Progress } from '../progress.ts';
+import { isComplete, resultBlock, resultObject } from '../result.ts';
+import { chanceOf, summaryOf } from '../run-folder.ts';
+import { superviseTrain } from '../supervise.ts';
+
+function isFailureCode(code: string): code is FailureCode {
+  return Object.hasOwn(failures, code);
+}
+
+function checkWorkers(config: Config): void {
+  if (config.minWorkers <= config.workers) return;
+  throw new Failure(
+    'bad-option',
+    `--min-workers ${config.minWorkers} is more than --workers ${config.workers}: the run would ` +
+      'wait for ever.',
+  );
+}
+
+/** Refuses to print the result of a complete run for another method than was asked. */
+function checkSameMethod(config: Config, run: string, summary: RunSummary): void {
+  const own = readRunConfig(run);
+  if (own === null) return;
+  const before = methodOf(parseConfig([own]).config, summary.images);
+  const differences = methodDifference(before, methodOf(config, summary.images));
+  if (differences.length === 0) return;
+  throw new Failure(
+    'other-method',
+    `${run} is a finished run of another method: ${describeDifference(differences)}. Use another ` +
+      '--run, or leave those options out.',
+  );
+}
+
+async function printResult(
+  summary: RunSummary,
+  run: string,
+  config: Config,
+  { io, program }: CommandContext,
+): Promise<void> {
+  const picture = join(run, 'loss.svg');
+  const block = resultBlock(summary, {
+    run,
+    program,
+    lossPicture: statSync(picture, { throwIfNoEntry: false }) ? picture : null,
+    chance: await chanceOf(run),
+  });
+  (config.json ? io.stderr : io.stdout).write(block);
+  if (config.json) io.stdout.write(`${JSON.stringify(resultObject(summary, run))}\n`);
+}
+
+async function train(asked: Config, context: CommandContext, signal: AbortSignal): Promise<number> {
+  const { io } = context;
+  const folder = asked.run ?? (await newRunFolder('runs'));
+  const run = relative('', resolve(folder)) || '.';
+  mkdirSync(run, { recursive: true });
+  const config = { ...asked, run };
+  const past = asked.run === null ? emptySummary : await summaryOf(run);
+  if (isComplete(past)) {
+    checkSameMethod(config, run, past);
+    io.stderr.write(`${run} is finished; this is its result.\n`);
+    await printResult(past, run, config, context);
+    return 0;
+  }
+
+  const output = config.json ? io.stderr : io.stdout;
+  const now = (): number => performance.now();
+  const progress = new Progress({ output, ...terminalOf(output, io.env), now });
+  progress.remember(past);
+  const ended = new AbortController();
+  const watching = (async () => {
+    const options = { run, since: past.seq, signal: ended.signal, wait: true };
+    for await (const event of followEvents(options)) progress.event(event);
+  })().catch((error: unknown) => {
+    // What cannot be drawn does not stop the training.
+    progress.note(`tandem: progress can no longer be shown: ${asFailure(error).message}`);
+  });
+  progress.note(`run folder ${run}`);
+  try {
+    await superviseTrain({ config, signal, verbose: context.verbose });
+  } finally {
+    // The last events are in the file by now: one more look, then the line is cleared.
+    ended.abort();
+    await watching;
+    progress.finish();
+  }
+  const { summary } = progress;
+  if (summary.failure !== null) {
+    const { code, message } = summary.failure;
+    throw new Failure(isFailureCode(code) ? code : 'internal', `the run failed: ${message}`);
+  }
+  await printResult(summary, run, config, context);
+  return signal.aborted ? 130 : 0;
+}
+
+export const trainCommand: CommandSpec = {
+  name: 'train',
+  positional: '',
+  summary: 'train on this machine: starts a coordinator and its workers, resumes what is there',
+  examples: [
+    ['a small run on drawn images', 'train --data synthetic --size 48 --batch 64 --epochs 10'],
+    ['the photographs in this folder', 'train --data . --model resnet18 --size 64 --batch 128 --epochs 20 --knn'],
+    ['exactly 12 steps, the result as JSON', 'train --data . --steps 12 --workers 4 --json'],
+    ['small images, the CIFAR recipe', 'train --data . --model resnet18-cifar --size 32'],
+    ['stop early, then go on', 'train --data . --run runs/a --stop-at 5'],
+    ['resume with other workers', 'train --data . --run runs/a --workers 3'],
+    ['options from a file', 'train --config deploy/demo.yaml --workers 1'],
+  ],
+  declare(command) {
+    command.option('--config <FILE>', 'YAML file of these options; flags win over it');
+    declareOptions(command);
+  },
+  prepare(args, flags, context) {
+    if (args[0] !== undefined) {
+      throw new Failure('bad-option', `unexpected "${args[0]}". A folder is --data ${args[0]}.`);
+    }
+    const config = withData(readConfig(flags).config);
+    checkWorkers(config);
+    return (signal) => train(config, context, signal);
+  },
+};

@@ -1,0 +1,68 @@
+/**
+ * `tandem worker`: joins a coordinator and computes until the run is done.
+ */
+import { parseAddress, parseConfig } from '../../shared/core/config.ts';
+import { Failure } from '../../shared/core/failures.ts';
+import { workerOptionNames } from '../../shared/core/option-table.ts';
+import { type CommandSpec, declareOptions, flagLayer } from '../command.ts';
+import { printable } from '../format.ts';
+import { coordinatorOf } from '../run-folder.ts';
+
+/** HOST:PORT, checked. Throws `bad-option`. */
+export function checkAddress(address: string): string {
+  const parsed = parseAddress(address);
+  if (parsed !== null && parsed.port > 0) return address;
+  throw new Failure(
+    'bad-option',
+    `--coordinator expects HOST:PORT, such as 127.0.0.1:7070, not "${address}".`,
+  );
+}
+
+export const workerCommand: CommandSpec = {
+  name: 'worker',
+  positional: '',
+  summary: 'join a coordinator and compute until the run is done',
+  examples: [
+    ['images fetched from the coordinator', 'worker --coordinator 127.0.0.1:7070'],
+    ['images from a folder here', 'worker --coordinator 127.0.0.1:7070 --data . --require-gpu'],
+    ['the run on this machine', 'worker --run runs/a'],
+  ],
+  declare(command) {
+    command.option('--coordinator <HOST:PORT>', 'where it listens (or TANDEM_COORDINATOR)');
+    command.option('--name <NAME>', 'a name for events and status');
+    declareOptions(command, ['run', ...workerOptionNames]);
+  },
+  prepare(args, flags, { io }) {
+    if (args[0] !== undefined) throw new Failure('bad-option', `unexpected "${args[0]}".`);
+    const { config } = parseConfig([flagLayer(flags)]);
+    const name = flags['name'];
+    if (name !== undefined && (typeof name !== 'string' || !/^[\w.-]{1,64}$/.test(name))) {
+      throw new Failure(
+        'bad-option',
+        '--name expects 1 to 64 letters, digits, dots, dashes or underscores.',
+      );
+    }
+    const given = flags['coordinator'] ?? (config.run ? undefined : io.env['TANDEM_COORDINATOR']);
+    if (typeof given === 'string') checkAddress(given);
+    else if (config.run === null) {
+      throw new Failure(
+        'bad-option',
+        'say which coordinator to join: --coordinator HOST:PORT, or --run DIR on its machine.',
+      );
+    }
+    return async (signal) => {
+      const address = typeof given === 'string' ? given : coordinatorOf(config.run ?? '')?.address;
+      if (address === undefined) {
+        const message = `no coordinator lives in ${config.run}: start one with "tandem coordinator".`;
+        throw new Failure('coordinator-unreachable', message);
+      }
+      const { runWorker } = await import('../../worker/main.ts');
+      const { data, backend, requireGpu } = config;
+      const identity = typeof name === 'string' ? { name } : {};
+      const say = (line: string): unknown => io.stderr.write(`${printable(line)}\n`);
+      const common = { coordinator: address, data, backend, requireGpu, signal };
+      await runWorker({ ...common, ...identity, say: (line) => void say(line) });
+      return signal.aborted ? 130 : 0;
+    };
+  },
+};

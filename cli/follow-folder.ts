@@ -1,0 +1,100 @@
+/**
+ * Following the events of a run folder by polling, which works on every file system.
+ *
+ * `events.jsonl` only grows; a line counts once its newline is there. The end is known from the
+ * events themselves, or from the silence of a folder in which no coordinator lives.
+ */
+import { type FileHandle, open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { StringDecoder } from 'node:string_decoder';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { RunEvent } from '../shared/core/events.ts';
+import { Failure } from '../shared/core/failures.ts';
+import { coordinatorOf, parseEventLine } from './run-folder.ts';
+
+export interface FollowFolderOptions {
+  /** Events after this `seq`; 0 for all. */
+  since: number;
+  signal: AbortSignal;
+  /** Read until the signal, past the end of a run and without a coordinator. */
+  wait?: boolean | undefined;
+}
+
+const pollMs = 200;
+/** Without a coordinator's address, the folder is read this long before it counts as left alone. */
+const quietMs = 1500;
+/** A coordinator that died by force leaves its address behind; its supervisor has this long. */
+const deadMs = 15_000;
+const chunkBytes = 256 * 1024;
+const lineCharsMax = 1 << 20;
+
+export function isLast(event: RunEvent): boolean {
+  return event.kind === 'run-done' || event.kind === 'run-failed';
+}
+
+/** Complete lines of a growing file, as they come; null each time its end was reached. */
+async function* growingLines(file: string, signal: AbortSignal): AsyncIterable<string | null> {
+  let handle: FileHandle | null = null;
+  const buffer = Buffer.alloc(chunkBytes);
+  const decoder = new StringDecoder('utf8');
+  let position = 0;
+  let rest = '';
+  try {
+    while (true) {
+      handle ??= await open(file, 'r').catch(() => null);
+      const read = handle === null ? 0 : (await handle.read(buffer, 0, chunkBytes, position)).bytesRead;
+      position += read;
+      if (read === 0) {
+        yield null;
+        // After the signal one more look was taken, so nothing written before it is missed.
+        if (signal.aborted) return;
+        await sleep(pollMs, undefined, { signal }).catch(() => undefined);
+        continue;
+      }
+      const parts = (rest + decoder.write(buffer.subarray(0, read))).split('\n');
+      rest = parts.pop() ?? '';
+      if (rest.length > lineCharsMax) {
+        throw new Failure('disk', `${file} has a line of more than ${lineCharsMax} characters.`);
+      }
+      for (const line of parts) yield line;
+    }
+  } finally {
+    await handle?.close();
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+/** Events of a run folder as they are written. */
+export async function* followFolder(
+  run: string,
+  { since, signal, wait }: FollowFolderOptions,
+): AsyncIterable<RunEvent> {
+  let last = since;
+  let ended = false;
+  let quietSince = performance.now();
+  for await (const line of growingLines(join(run, 'events.jsonl'), signal)) {
+    if (line !== null) {
+      const event = parseEventLine(line);
+      if (event === null || event.seq <= last) continue;
+      last = event.seq;
+      ended = isLast(event);
+      quietSince = performance.now();
+      yield event;
+      continue;
+    }
+    if (wait === true) continue;
+    if (ended) return;
+    const coordinator = coordinatorOf(run);
+    const patience = coordinator !== null && !isAlive(coordinator.pid) ? deadMs : quietMs;
+    const lives = coordinator !== null && isAlive(coordinator.pid);
+    if (!lives && performance.now() - quietSince > patience) return;
+  }
+}

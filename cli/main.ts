@@ -1,0 +1,186 @@
+/**
+ * The command line: from arguments to an exit code.
+ *
+ * `prepare` parses and finds fault; `run` also runs. Every failure ends here as one line on stderr
+ * with its code, and as the exit code of the failures table (sysexits). Ctrl-C once asks a command
+ * to finish in good order; twice leaves at once.
+ */
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { asFailure, Failure, failures } from '../shared/core/failures.ts';
+import { didYouMean } from '../shared/core/nearest.ts';
+import type { CommandContext, CommandSpec } from './command.ts';
+import { coordinatorCommand } from './commands/coordinator.ts';
+import { dataPreviewCommand } from './commands/data-preview.ts';
+import { digestCommand } from './commands/digest.ts';
+import { statusCommand } from './commands/status.ts';
+import { trainCommand } from './commands/train.ts';
+import { watchCommand } from './commands/watch.ts';
+import { workerCommand } from './commands/worker.ts';
+import { printable } from './format.ts';
+import type { Io, Job } from './io.ts';
+
+export const commands: readonly CommandSpec[] = [
+  trainCommand,
+  coordinatorCommand,
+  workerCommand,
+  watchCommand,
+  statusCommand,
+  digestCommand,
+  dataPreviewCommand,
+];
+
+const program = 'npx tandem';
+
+function versionOf(): string {
+  // The package's root lies one folder up from the sources and two up from the compiled file.
+  for (const path of ['../package.json', '../../package.json']) {
+    try {
+      return JSON.parse(readFileSync(new URL(path, import.meta.url), 'utf8')).version;
+    } catch {
+      // Not here: the next place.
+    }
+  }
+  return 'unknown';
+}
+
+function exampleText(spec: CommandSpec): string {
+  const width = Math.max(...spec.examples.map(([what]) => what.length));
+  const lines = spec.examples.map(
+    ([what, line]) => `  ${what.padEnd(width)}  ${program} ${line}`,
+  );
+  return `\nExamples:\n${lines.join('\n')}\n`;
+}
+
+/** Commander's complaint as one of our failures, with the nearest known name. */
+function failureOf(error: CommanderError, command: Command): Failure {
+  const quoted = /'([^']*)'/.exec(error.message)?.[1] ?? '';
+  if (error.code === 'commander.unknownOption') {
+    const name = quoted.replace(/^-+/, '').replace(/=.*$/, '');
+    const known = command.options.filter((o) => !o.hidden).map((o) => (o.long ?? '').slice(2));
+    const offer = didYouMean(name, known, '--');
+    const help = offer === '' ? ` See ${program} ${command.name()} --help.` : offer;
+    return new Failure('bad-option', `unknown option "${quoted.replace(/=.*$/s, '')}".${help}`);
+  }
+  if (error.code === 'commander.unknownCommand') {
+    const offer = didYouMean(quoted, commands.map((spec) => spec.name));
+    const list = commands.map((spec) => spec.name).join(', ');
+    return new Failure('bad-option', `unknown command "${quoted}".${offer || ` There are: ${list}.`}`);
+  }
+  if (error.code === 'commander.optionMissingArgument') {
+    return new Failure('bad-option', `${quoted.split(' ')[0]} needs a value: ${quoted}.`);
+  }
+  return new Failure('bad-option', error.message.replace(/^error: /, ''));
+}
+
+/**
+ * Arguments (without node and script) to a job, or to an exit code where help or the version was
+ * all that was asked. Throws a Failure for anything that is wrong with them.
+ */
+export function prepare(argv: readonly string[], io: Io): Job | number {
+  let job: Job | null = null;
+  let current = new Command();
+  const settle = (command: Command): Command =>
+    command
+      .exitOverride()
+      .showSuggestionAfterError(false)
+      .configureOutput({
+        writeOut: (text) => io.stdout.write(text),
+        writeErr: () => undefined,
+        getOutHelpWidth: () => Math.min(io.stdout.columns ?? 100, 110),
+      })
+      .option('--verbose', 'stack traces with failures');
+  const root = settle(new Command('tandem'))
+    .description('SimSiam training whose checkpoint is the same, to the bit, at any cluster size.')
+    .usage('COMMAND [options]')
+    .version(versionOf(), '--version', 'print the version')
+    .helpOption('-h, --help', 'show this; also after a command')
+    .addHelpText('after', `\nStart with: ${program} ${trainCommand.examples[0]?.[1]}\n`);
+  current = root;
+  for (const spec of commands) {
+    const words = spec.name.split(' ');
+    const last = words.pop() ?? '';
+    let parent = root;
+    for (const word of words) {
+      const group = settle(new Command(word)).description('look at data').usage('COMMAND [options]');
+      parent.addCommand(group);
+      parent = group;
+    }
+    const command = settle(new Command(last));
+    parent.addCommand(command);
+    command
+      .description(spec.summary)
+      .usage(`${spec.positional} [options]`.trim())
+      .helpOption('-h, --help', 'show this')
+      .allowExcessArguments(spec.positional === '')
+      .addHelpText('after', exampleText(spec));
+    if (spec.positional !== '') command.argument('[RUN]', 'run folder, such as runs/0001');
+    spec.declare(command);
+    command.action(() => {
+      const flags = command.opts();
+      const verbose = flags['verbose'] === true || root.opts()['verbose'] === true;
+      const context: CommandContext = { io, verbose, program };
+      job = spec.prepare(command.args, flags, context);
+    });
+  }
+  // Which command's flags a mistyped one is compared with.
+  const named = root.commands.find((command) => argv.includes(command.name()));
+  current = named?.commands.find((command) => argv.includes(command.name())) ?? named ?? root;
+  try {
+    if (argv.length === 0) {
+      root.outputHelp();
+      return 0;
+    }
+    root.parse([...argv], { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return 0;
+    if (error.code === 'commander.help') {
+      current.outputHelp();
+      return failures['bad-option'].exit;
+    }
+    throw failureOf(error, current);
+  }
+  if (job === null) throw new Failure('internal', 'the command line named no command.');
+  return job;
+}
+
+/** One line for people, the code for programs, the stack for those who ask. */
+function report(error: unknown, io: Io, verbose: boolean): number {
+  const failure = asFailure(error);
+  io.stderr.write(`tandem: ${printable(failure.message)} (${failure.code})\n`);
+  if (verbose) {
+    for (let at: unknown = failure; at instanceof Error; at = at.cause) {
+      io.stderr.write(`${printable(at.stack ?? at.message, 20_000)}\n`);
+    }
+  }
+  return failures[failure.code].exit;
+}
+
+/** Runs `tandem` with these arguments (without node and script); resolves to the exit code. */
+export async function run(argv: readonly string[], io: Io = process): Promise<number> {
+  const interrupt = new AbortController();
+  const onSignal = (name: NodeJS.Signals): void => {
+    if (interrupt.signal.aborted) process.exit(failures.interrupted.exit);
+    const again = name === 'SIGINT' ? ' Ctrl-C again leaves at once.' : '';
+    io.stderr.write(`\ntandem: finishing in good order.${again}\n`);
+    interrupt.abort(new Failure('interrupted', `${name} received`));
+  };
+  // A reader that went away (`| head`) is no failure of ours.
+  const onPipe = (error: NodeJS.ErrnoException): void => {
+    if (error.code === 'EPIPE') process.exit(0);
+    throw error;
+  };
+  try {
+    const job = prepare(argv, io);
+    if (typeof job === 'number') return job;
+    process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+    process.stdout.on('error', onPipe);
+    return await job(interrupt.signal);
+  } catch (error) {
+    return report(error, io, argv.includes('--verbose'));
+  } finally {
+    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+    process.stdout.off('error', onPipe);
+  }
+}

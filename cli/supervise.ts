@@ -1,0 +1,174 @@
+/**
+ * `tandem train` as a supervisor: one coordinator and N workers as processes of this machine.
+ *
+ * Children that die are started again, with backoff and a bound; a coordinator comes back on the
+ * port that its workers know. Each child has an IPC channel to this process and ends when it
+ * closes, so not even `kill -9` of the supervisor leaves an orphan.
+ */
+import { type ChildProcess, fork } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { type Config, configFlags } from '../shared/core/config.ts';
+import { Failure, failures } from '../shared/core/failures.ts';
+import { computeEnvironment } from '../worker/compute/environment.ts';
+
+export interface SuperviseOptions {
+  config: Config & { run: string };
+  /** Aborted for an orderly stop. */
+  signal: AbortSignal;
+  verbose: boolean;
+  /** Lines that children print. */
+  note: (line: string) => void;
+}
+
+/** Deaths of one child in a row, each within `quickMs` of its start, before it is given up. */
+const deathsMax = 5;
+const quickMs = 60_000;
+const backoffMs = [200, 500, 1000, 2000, 4000];
+/** How long an orderly stop may take before children are killed, milliseconds. */
+const stopMs = 60_000;
+
+const bin = fileURLToPath(
+  new URL(import.meta.url.includes('/dist/') ? '../../cli/bin.js' : './bin.js', import.meta.url),
+);
+
+interface Exit {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+}
+
+const exitOf = (child: ChildProcess): Promise<Exit> =>
+  new Promise((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })));
+
+/** NVIDIA GPUs of this machine, by their device files; none is usual. */
+function gpuCount(): number {
+  try {
+    return readdirSync('/dev').filter((name) => /^nvidia\d+$/.test(name)).length;
+  } catch {
+    return 0;
+  }
+}
+
+/** Runs to the end of the run. Rejects with the failure that a child cannot recover from. */
+export async function superviseTrain(options: SuperviseOptions): Promise<void> {
+  const { config, signal } = options;
+  const children = new Set<ChildProcess>();
+  const over = new AbortController();
+  let address = config.listen;
+
+  function start(args: string[], env: NodeJS.ProcessEnv): ChildProcess {
+    const child = fork(bin, args, { env, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
+    children.add(child);
+    child.once('exit', () => children.delete(child));
+    for (const stream of [child.stdout, child.stderr]) {
+      let rest = '';
+      stream?.setEncoding('utf8').on('data', (text: string) => {
+        const lines = (rest + text).split('\n');
+        rest = (lines.pop() ?? '').slice(0, 10_000);
+        for (const line of lines) options.note(line);
+      });
+    }
+    return child;
+  }
+
+  /** Keeps one child alive until it ends by itself; throws where it cannot. */
+  async function keep(what: string, launch: () => ChildProcess): Promise<void> {
+    let deaths = 0;
+    while (!over.signal.aborted) {
+      const began = performance.now();
+      const { code, signal: killedBy } = await exitOf(launch());
+      if (code === 0 || over.signal.aborted || signal.aborted) return;
+      if (code !== null && !mayRestart(code))
+        throw new Failure(codeOfExit(code), `${what} ended; what it said stands above`);
+      deaths = performance.now() - began > quickMs ? 1 : deaths + 1;
+      if (deaths > deathsMax)
+        throw new Failure(
+          'too-many-restarts',
+          `${what} died ${deaths} times in a row (last: ${killedBy ?? `exit code ${code}`}); ` +
+            'what it said stands above, and --verbose says more',
+        );
+      options.note(`${what} died (${killedBy ?? `exit code ${code}`}) and is started again`);
+      await sleep(backoffMs[deaths - 1] ?? 4000, undefined, { signal: over.signal }).catch(
+        () => undefined,
+      );
+    }
+  }
+
+  const verbose = options.verbose ? ['--verbose'] : [];
+  let listening: (() => void) | null = null;
+  const firstListening = new Promise<void>((resolve) => {
+    listening = resolve;
+  });
+  const launchCoordinator = () => {
+    const flags = configFlags({ ...config, listen: address, json: false }, coordinatorOptions);
+    const child = start(['coordinator', ...flags, ...verbose], process.env);
+    child.on('message', (message: { address?: string }) => {
+      if (typeof message.address !== 'string') return;
+      address = message.address;
+      listening?.();
+    });
+    return child;
+  };
+  const gpus = gpuCount();
+  const launchWorker = (i: number) => () => {
+    const env = computeEnvironment(process.env, {
+      precision: 'f32',
+      threadsInterOp: config.workers === 1 ? 2 : 1,
+      ...(gpus > 1 && process.env['CUDA_VISIBLE_DEVICES'] === undefined
+        ? { cudaDevice: i % gpus }
+        : {}),
+    });
+    const flags = configFlags({ ...config }, ['data', 'backend', 'require-gpu']);
+    const name = `worker-${i + 1}`;
+    const args = ['worker', '--coordinator', address, '--name', name, ...flags, ...verbose];
+    return start(args, env);
+  };
+
+  const stop = () => {
+    for (const child of children) child.kill('SIGTERM');
+  };
+  signal.addEventListener('abort', stop, { once: true });
+  const coordinator = keep('the coordinator', launchCoordinator);
+  try {
+    await Promise.race([firstListening, coordinator]);
+    const workers = Array.from({ length: config.workers }, (_, i) =>
+      keep(`worker-${i + 1}`, launchWorker(i)),
+    );
+    const broken = Promise.all(workers).then(() => coordinator);
+    await Promise.race([coordinator, broken]);
+  } finally {
+    over.abort();
+    signal.removeEventListener('abort', stop);
+    await endAll(children);
+  }
+}
+
+/** Asks, waits, kills. */
+async function endAll(children: Set<ChildProcess>): Promise<void> {
+  const deadline = performance.now() + (children.size > 0 ? stopMs : 0);
+  for (const child of children) child.kill('SIGTERM');
+  while (children.size > 0 && performance.now() < deadline) await sleep(20);
+  for (const child of children) child.kill('SIGKILL');
+}
+
+/** Options that the coordinator takes; the rest are the workers' or the front's. */
+const coordinatorOptions = [
+  'data', 'model', 'size', 'batch', 'micro-batch', 'epochs', 'steps', 'seed', 'learning-rate',
+  'weight-decay', 'min-workers', 'mixed-devices', 'checkpoint-every', 'stop-at', 'knn', 'run',
+  'nats', 'listen', 'insecure',
+];
+
+const codesByExit = new Map<number, string>(
+  Object.entries(failures).map(([code, kind]) => [kind.exit, code]),
+);
+
+/** A child that says what is wrong with its input is not asked again. */
+function mayRestart(exit: number): boolean {
+  const settled: readonly number[] = [64, 65, 66, 69, 73, 76, 78];
+  return !settled.includes(exit);
+}
+
+function codeOfExit(exit: number): Failure['code'] {
+  return (codesByExit.get(exit) ?? 'internal') as Failure['code'];
+}

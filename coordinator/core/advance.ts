@@ -1,0 +1,228 @@
+/**
+ * The coordinator's state machine: (state, event) → state, effects, and why.
+ *
+ *   gathering → [surveying →] computing → reducing → committing → computing → …
+ *             → closing [→ surveying] → done
+ *
+ * Pure: it copies the state it is given and never looks at a clock. A result that comes late, twice
+ * or from an older life of the coordinator changes nothing, and the reason is said.
+ */
+import { unreachable } from '../../shared/core/unreachable.ts';
+import { fail } from './fail.ts';
+import { assign } from './leases.ts';
+import { admit, connect, lose } from './membership.ts';
+import { acceptNode, leaseFailed } from './results.ts';
+import type { CoreEvent, Effect, State, Turn } from './state.ts';
+import { copyState, lastStep, liveWorkers } from './state.ts';
+import { assignSurvey, finishChunk, openSurvey } from './survey.ts';
+
+export function advance(before: State, event: CoreEvent): Turn {
+  const state = copyState(before);
+  const effects: Effect[] = [];
+  const because: string[] = [];
+  if (state.phase === 'done' || state.phase === 'failed') return { state, effects, because };
+  react(state, event, effects, because);
+  proceed(state, event.now, effects, because);
+  return { state, effects, because };
+}
+
+function react(state: State, event: CoreEvent, effects: Effect[], because: string[]): void {
+  const heard = 'worker' in event ? state.workers[event.worker] : undefined;
+  if (heard && event.kind !== 'reduce-broken') heard.lastHeard = event.now;
+  switch (event.kind) {
+    case 'worker-connected':
+      lose(state, event.worker, 'it joined again', effects, because);
+      return connect(state, event, effects, because);
+    case 'worker-ready':
+      return admit(state, event, effects, because);
+    case 'worker-lost':
+      return lose(state, event.worker, event.reason, effects, because);
+    case 'heartbeat':
+      return;
+    case 'node-ready':
+      return acceptNode(state, event, effects, because);
+    case 'lease-failed':
+      return leaseFailed(state, event, effects, because);
+    case 'features-ready':
+      return featuresReady(state, event.worker, event.chunk, effects);
+    case 'reduced':
+      return reduced(state, event.step, effects, because);
+    case 'reduce-broken':
+      return reduceBroken(state, event, effects, because);
+    case 'committed':
+      return committed(state, event.step, effects, because);
+    case 'final-checkpoint-saved':
+      return closed(state, effects, because);
+    case 'knn-measured':
+      return measured(state, effects, because);
+    case 'stop-requested':
+      state.stopRequested = event.reason;
+      because.push(`stop requested: ${event.reason}`);
+      return;
+    case 'failed':
+      return fail(state, event.code, event.message, effects);
+    case 'tick':
+      return tick(state, event.now, effects, because);
+    default:
+      unreachable(event);
+  }
+}
+
+/** What follows from the state alone, whatever the event was. */
+function proceed(state: State, now: number, effects: Effect[], because: string[]): void {
+  if (state.stopRequested !== null && stopNow(state, effects, because)) return;
+  if (state.phase === 'gathering') {
+    const live = liveWorkers(state).length;
+    if (live < state.plan.minWorkers) return;
+    because.push(`${live} of at least ${state.plan.minWorkers} workers are live: the run begins`);
+    if (state.step >= lastStep(state.plan)) {
+      close(state, effects);
+      return;
+    }
+    if (state.knnBefore) openSurvey(state, 'train');
+    else openStep(state);
+  }
+  if (state.phase === 'surveying') assignSurvey(state, now, effects);
+  if (state.phase === 'computing') {
+    if (covered(state)) startReducing(state, effects, because);
+    else assign(state, now, effects, because);
+  }
+}
+
+/** A stop asked for while a step is open: its micro-batches are dropped, the step is not. */
+function stopNow(state: State, effects: Effect[], because: string[]): boolean {
+  if (state.phase === 'committing' || state.phase === 'closing') return false;
+  if (state.phase === 'reducing') effects.push({ kind: 'pause-reduce' });
+  because.push(`stopping after ${state.step} steps: ${state.stopRequested}`);
+  state.survey = null;
+  close(state, effects);
+  return true;
+}
+
+function openStep(state: State): void {
+  state.phase = 'computing';
+  state.leaves = state.leaves.map(() => null);
+  state.finished = [];
+  state.reports = {};
+  state.nonFinite = {};
+  for (const worker of Object.values(state.workers)) worker.lease = null;
+}
+
+function covered(state: State): boolean {
+  let leaves = 0;
+  for (const done of state.finished) leaves += done.leaves.length;
+  return leaves === state.plan.leaves;
+}
+
+function startReducing(state: State, effects: Effect[], because: string[]): void {
+  state.phase = 'reducing';
+  const nodes = [...state.finished].sort(
+    (a, b) => (a.leaves[0]?.leaf ?? 0) - (b.leaves[0]?.leaf ?? 0),
+  );
+  because.push(`all ${state.plan.leaves} micro-batches of step ${state.step} are in`);
+  effects.push({ kind: 'reduce', step: state.step, nodes });
+}
+
+function reduced(state: State, step: number, effects: Effect[], because: string[]): void {
+  if (state.phase !== 'reducing' || step !== state.step) return;
+  state.phase = 'committing';
+  because.push(`step ${step} is sealed`);
+  const leaves = Array.from({ length: state.plan.leaves }, (_, leaf) => {
+    const report = state.reports[leaf];
+    if (report === undefined) throw new Error(`leaf ${leaf} was reduced without a report`);
+    return report;
+  });
+  effects.push({ kind: 'commit', step, leaves, workers: liveWorkers(state).length });
+}
+
+function reduceBroken(
+  state: State,
+  event: Extract<CoreEvent, { kind: 'reduce-broken' }>,
+  effects: Effect[],
+  because: string[],
+): void {
+  if (event.step !== state.step) return;
+  if (event.hostile) {
+    effects.push({
+      kind: 'refuse',
+      worker: event.worker,
+      code: 'bad-gradient',
+      message: event.reason,
+    });
+    effects.push({
+      kind: 'event',
+      body: {
+        kind: 'worker-refused',
+        worker: event.worker,
+        code: 'bad-gradient',
+        message: event.reason,
+      },
+      because: 'what it sent is not a gradient of this model',
+    });
+  }
+  lose(state, event.worker, event.reason, effects, because);
+}
+
+function committed(state: State, step: number, effects: Effect[], because: string[]): void {
+  if (state.phase !== 'committing' || step !== state.step) return;
+  state.step = step + 1;
+  because.push(`step ${step} is committed`);
+  if (state.step >= lastStep(state.plan) || state.stopRequested !== null) {
+    close(state, effects);
+    return;
+  }
+  if (state.step % state.plan.checkpointEvery === 0) effects.push({ kind: 'checkpoint' });
+  openStep(state);
+}
+
+function close(state: State, effects: Effect[]): void {
+  state.phase = 'closing';
+  effects.push({ kind: 'final-checkpoint' });
+}
+
+function closed(state: State, effects: Effect[], because: string[]): void {
+  if (state.phase !== 'closing') return;
+  const whole = state.step >= state.plan.totalSteps;
+  if (whole && state.plan.knn && state.stopRequested === null && liveWorkers(state).length > 0) {
+    openSurvey(state, 'finish');
+    because.push('the last step is committed: the accuracy of the trained network is measured');
+    return;
+  }
+  finish(state, effects);
+}
+
+function finish(state: State, effects: Effect[]): void {
+  state.phase = 'done';
+  const whole = state.step >= state.plan.totalSteps;
+  const because = whole
+    ? `all ${state.plan.totalSteps} steps are committed`
+    : (state.stopRequested ?? `--stop-at ${state.plan.stopAt} is reached`);
+  effects.push({ kind: 'finish', stopped: !whole, because });
+}
+
+function featuresReady(state: State, id: string, chunk: number, effects: Effect[]): void {
+  if (!finishChunk(state, id, chunk) || state.phase !== 'surveying') return;
+  effects.push({ kind: 'measure-knn' });
+}
+
+function measured(state: State, effects: Effect[], because: string[]): void {
+  if (state.phase !== 'surveying' || state.survey === null) return;
+  const after = state.survey.after;
+  state.survey = null;
+  if (after === 'finish') {
+    finish(state, effects);
+    return;
+  }
+  state.knnBefore = false;
+  openStep(state);
+  because.push('the accuracy of the untrained network is measured: training begins');
+}
+
+function tick(state: State, now: number, effects: Effect[], because: string[]): void {
+  for (const worker of Object.values(state.workers)) {
+    const silent = now - worker.lastHeard;
+    if (silent <= state.plan.silenceMs) continue;
+    lose(state, worker.id, `not heard for ${Math.round(silent / 1000)} s`, effects, because);
+  }
+}
+

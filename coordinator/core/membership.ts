@@ -1,0 +1,140 @@
+/**
+ * Who may take part: joining, the canary that proves the device class, and leaving.
+ */
+import { takeBack } from './leases.ts';
+import type { CanaryStage, CoreEvent, Effect, State } from './state.ts';
+import { releaseSurvey } from './survey.ts';
+
+type Of<K extends CoreEvent['kind']> = Extract<CoreEvent, { kind: K }>;
+
+/** A worker opened its control stream. */
+export function connect(
+  state: State,
+  event: Of<'worker-connected'>,
+  effects: Effect[],
+  because: string[],
+): void {
+  const { worker: id, plan } = { worker: event.worker, plan: state.plan };
+  if (event.protoVersion !== plan.protoVersion) {
+    const message =
+      `this coordinator speaks protocol version ${plan.protoVersion}, the worker ` +
+      `version ${event.protoVersion}; install the same release of Tandem on both`;
+    effects.push({ kind: 'refuse', worker: id, code: 'other-proto', message });
+    effects.push({
+      kind: 'event',
+      body: { kind: 'worker-refused', worker: id, code: 'other-proto', message },
+      because: 'it speaks another protocol version',
+    });
+    because.push(`refused ${id}: protocol version ${event.protoVersion}`);
+    return;
+  }
+  state.workers[id] = {
+    id,
+    pid: event.pid,
+    host: event.host,
+    description: event.description,
+    phase: 'joining',
+    sameClass: true,
+    lastHeard: event.now,
+    lease: null,
+    survey: null,
+    leafMs: null,
+  };
+  because.push(`${id} asked to join: it runs the canary first`);
+  effects.push({ kind: 'welcome', worker: id });
+}
+
+/** The first stage that differs, or null where all are equal. */
+function firstDifference(mine: CanaryStage[], theirs: CanaryStage[]): string | null {
+  for (const stage of mine) {
+    const other = theirs.find((s) => s.name === stage.name);
+    if (other?.sha256 !== stage.sha256) return stage.name;
+  }
+  return mine.length === theirs.length ? null : 'number of stages';
+}
+
+/** A worker's canary arrived: the first one defines the class, later ones must equal it. */
+export function admit(
+  state: State,
+  event: Of<'worker-ready'>,
+  effects: Effect[],
+  because: string[],
+): void {
+  const worker = state.workers[event.worker];
+  if (worker === undefined || worker.phase === 'live') return;
+  worker.description = event.description || worker.description;
+  if (state.deviceClass === null) {
+    state.deviceClass = { stages: event.stages, description: worker.description };
+    effects.push({ kind: 'adopt-class', deviceClass: state.deviceClass });
+    because.push(`${worker.id} is the first worker: its canary is the run's device class`);
+  } else {
+    const stage = firstDifference(state.deviceClass.stages, event.stages);
+    if (stage !== null && !state.plan.mixedDevices) {
+      const message =
+        `this machine computes other bits than the run's device class: the canary's stage ` +
+        `"${stage}" differs. The run was begun on: ${state.deviceClass.description}. ` +
+        `This worker: ${worker.description}. Use machines of one class, or start the run with ` +
+        `--mixed-devices and give up its reproducibility`;
+      effects.push({ kind: 'refuse', worker: worker.id, code: 'other-device-class', message });
+      effects.push({
+        kind: 'event',
+        body: { kind: 'worker-refused', worker: worker.id, code: 'other-device-class', message },
+        because: `the canary's stage "${stage}" has another hash`,
+      });
+      because.push(`refused ${worker.id}: canary stage ${stage} differs`);
+      delete state.workers[worker.id];
+      return;
+    }
+    if (stage !== null) {
+      worker.sameClass = false;
+      effects.push({ kind: 'mark-mixed', worker: worker.id });
+    }
+  }
+  worker.phase = 'live';
+  effects.push({ kind: 'admit', worker: worker.id });
+  effects.push({
+    kind: 'event',
+    body: {
+      kind: 'worker-joined',
+      worker: worker.id,
+      pid: worker.pid,
+      host: worker.host,
+      device: worker.description,
+    },
+    because: worker.sameClass
+      ? 'its canary equals the device class of the run'
+      : 'its canary differs and mixed devices are allowed: the run is not reproducible',
+  });
+}
+
+/** Forgets a worker and opens its leaves for others. */
+export function lose(
+  state: State,
+  id: string,
+  reason: string,
+  effects: Effect[],
+  because: string[],
+): void {
+  const worker = state.workers[id];
+  if (worker === undefined) return;
+  const training = state.phase === 'computing' || state.phase === 'reducing';
+  const moved = training ? takeBack(state, id) : [];
+  releaseSurvey(state, id);
+  delete state.workers[id];
+  effects.push({ kind: 'disconnect', worker: id, reason });
+  if (worker.phase === 'live')
+    effects.push({ kind: 'event', body: { kind: 'worker-left', worker: id }, because: reason });
+  for (const { first, count } of moved) {
+    effects.push({
+      kind: 'event',
+      body: { kind: 'lease-moved', first, count, from: id },
+      because: `${id} is gone before their gradient arrived: ${reason}`,
+    });
+  }
+  if (moved.length > 0 && state.phase === 'reducing') {
+    state.phase = 'computing';
+    effects.push({ kind: 'pause-reduce' });
+    because.push(`the reduction waits: ${id} took finished nodes with it`);
+  }
+  because.push(`lost ${id}: ${reason}`);
+}

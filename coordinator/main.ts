@@ -1,0 +1,213 @@
+/**
+ * The coordinator's composition root: opens the run folder, recovers the state, listens, runs the
+ * loop to its end. Everything that decides is in `core`, everything that touches in `shell`.
+ */
+import { basename, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import * as grpc from '@grpc/grpc-js';
+import { ReflectionService } from '@grpc/reflection';
+import { HealthImplementation } from 'grpc-health-check';
+import {
+  packageDefinition,
+  RunService,
+  TrainingService,
+  tunedServer,
+} from '../shared/adapters/grpc.ts';
+import { natsPublisher } from '../shared/adapters/nats-publisher.ts';
+import { architecture } from '../shared/core/architecture.ts';
+import { type Config, isLoopback, parseAddress } from '../shared/core/config.ts';
+import { Failure } from '../shared/core/failures.ts';
+import { emptySummary, fold } from '../shared/core/summary.ts';
+import { protoVersion, silenceMs } from '../shared/wire/limits.ts';
+import { initialState, lastStep, type Plan } from './core/state.ts';
+import { type FinalCheckpoint, finalCheckpoint } from './shell/commit.ts';
+import { openEventLog } from './shell/event-log.ts';
+import { openLedger } from './shell/ledger-file.ts';
+import { lossPicture } from './shell/loss-picture.ts';
+import { modelState } from './shell/model-state.ts';
+import { describeRun, openRun } from './shell/open-run.ts';
+import { recover } from './shell/recovery.ts';
+import type { RunContext } from './shell/run-context.ts';
+import { clearAddress, takeGeneration, writeAddress } from './shell/run-folder.ts';
+import { startRunLoop } from './shell/run-loop.ts';
+import { runService } from './shell/run-service.ts';
+import { labelsOf, surveyImagesMax } from './shell/survey-features.ts';
+import { trainingService } from './shell/training-service.ts';
+import { openMissedEvents } from './shell/missed-events.ts';
+
+export interface CoordinatorOptions {
+  /** With its run folder chosen. */
+  config: Config & { run: string };
+  /** Aborted for an orderly stop: a checkpoint, then the end. */
+  signal: AbortSignal;
+  /** Lines for people: what is decided, and why. */
+  say: (line: string) => void;
+  /** Progress of the first look at the data. */
+  onIndex?: (done: number, total: number) => void;
+  /** Once it listens. */
+  onListening?: (address: string, run: string) => void;
+}
+
+export interface CoordinatorResult extends FinalCheckpoint {
+  run: string;
+  /** True when it can go on. */
+  stopped: boolean;
+}
+
+/** Serves a run to its end (or its stop). Rejects with a `Failure`. */
+export async function runCoordinator(options: CoordinatorOptions): Promise<CoordinatorResult> {
+  const { config, signal, say } = options;
+  const listen = listenAddress(config);
+  const opened = await openRun(config, options.onIndex ?? (() => undefined), signal);
+  const { folder, run, samples, dataset } = opened;
+  const generation = await takeGeneration(folder);
+  const { method } = run;
+  const plan: Plan = {
+    generation,
+    protoVersion,
+    leaves: method.batch / method.microBatch,
+    totalSteps: method.totalSteps,
+    stopAt: config.stopAt,
+    minWorkers: config.minWorkers,
+    checkpointEvery: config.checkpointEvery,
+    mixedDevices: config.mixedDevices,
+    knn: config.knn && labelsOf(samples) !== null && samples.length <= surveyImagesMax,
+    samples: samples.length,
+    silenceMs,
+  };
+  const net = architecture(method.model);
+  const name = basename(folder);
+  const picture = lossPicture({
+    title: `${name}: ${method.model}, ${method.size} px, batch ${method.batch}`,
+    outputWidth: net.outputWidth,
+    totalSteps: method.totalSteps,
+  });
+  let summary = emptySummary;
+  const events = await openEventLog(folder, generation, (event) => {
+    picture.see(event);
+    summary = fold(summary, event);
+  });
+  const ledger =
+    run.identity === null
+      ? null
+      : await openLedger(join(folder, 'ledger.jsonl'), generation, run.identity);
+  const recovered = await recover(folder, net, method.seed, ledger);
+  const context: RunContext = {
+    folder,
+    name,
+    config,
+    plan,
+    run,
+    samples,
+    dataset,
+    model: modelState(net, recovered.copy, recovered.step),
+    ledger,
+    events,
+    picture,
+    summary,
+    publisher: null,
+    links: new Map(),
+    byHash: null,
+    features: null,
+  };
+  const done = events.lastOf('run-done');
+  if (recovered.step >= lastStep(plan)) {
+    const last = await finalCheckpoint(context, async (body, because) => {
+      await events.append(body, recovered.step, because);
+    });
+    const stopped = recovered.step < plan.totalSteps;
+    if (done?.digest !== last.digest) {
+      const { loss, std, digest, path: checkpoint } = last;
+      const because = 'every step that was asked for is committed already';
+      await picture.write(folder);
+      await events.append(
+        { kind: 'run-done', stopped, loss, std, digest, checkpoint },
+        last.step,
+        because,
+      );
+    }
+    await events.close();
+    return { ...last, run: folder, stopped };
+  }
+  context.publisher =
+    config.nats === null
+      ? null
+      : natsPublisher(config.nats, name, (_state, message) => say(message));
+
+  const knnBefore = plan.knn && recovered.step === 0 && events.lastOf('knn-measured') === undefined;
+  const loop = startRunLoop(
+    context,
+    initialState(plan, recovered.step, run.deviceClass, knnBefore),
+    say,
+  );
+  await openMissedEvents(context, recovered, describeRun(context));
+
+  const server = tunedServer();
+  server.addService(TrainingService.service, trainingService(context, () => loop));
+  server.addService(RunService.service, runService(context, () => loop));
+  const health = new HealthImplementation({ '': 'SERVING', 'tandem.v1.TrainingService': 'SERVING' });
+  health.addToServer(server);
+  new ReflectionService(packageDefinition).addToServer(server);
+  const port = await bind(server, listen);
+  const address = `${listen.host.includes(':') ? `[${listen.host}]` : listen.host}:${port}`;
+  await writeAddress(folder, { address, pid: process.pid, generation });
+  options.onListening?.(address, folder);
+
+  const tick = setInterval(() => loop.dispatch({ kind: 'tick' }), 1000);
+  const stop = () =>
+    loop.dispatch({ kind: 'stop-requested', reason: String(signal.reason ?? 'asked to stop') });
+  signal.addEventListener('abort', stop, { once: true });
+  if (signal.aborted) stop();
+
+  const ended = await loop.ended;
+  clearInterval(tick);
+  signal.removeEventListener('abort', stop);
+  health.setStatus('', 'NOT_SERVING');
+  await events.close();
+  for (const link of context.links.values()) link.close('the run ended');
+  await closeServer(server);
+  await context.publisher?.close();
+  await Promise.allSettled(context.model.readers.values());
+  await context.ledger?.close();
+  await clearAddress(folder, generation);
+  if (ended.kind === 'failed') throw ended.failure;
+  return { ...ended.checkpoint, run: folder, stopped: ended.stopped };
+}
+
+function listenAddress(config: Config): { host: string; port: number } {
+  const address = parseAddress(config.listen);
+  if (address === null)
+    throw new Failure('bad-option', `--listen takes HOST:PORT; found ${config.listen}`);
+  if (!isLoopback(address.host) && !config.insecure)
+    throw new Failure(
+      'insecure-listen',
+      `--listen ${config.listen} can be reached from other machines, and this release has no ` +
+        'encryption or passwords yet: listen on 127.0.0.1, or add --insecure on a network that ' +
+        'you trust',
+    );
+  return address;
+}
+
+function bind(server: grpc.Server, at: { host: string; port: number }): Promise<number> {
+  const host = at.host.includes(':') ? `[${at.host}]` : at.host;
+  return new Promise((resolve, reject) => {
+    const credentials = grpc.ServerCredentials.createInsecure();
+    server.bindAsync(`${host}:${at.port}`, credentials, (error, port) => {
+      if (error === null) {
+        resolve(port);
+        return;
+      }
+      const message =
+        `cannot listen on ${host}:${at.port}: ${error.message}. Another program may have the ` +
+        'port; choose another --listen, or port 0 for a free one';
+      reject(new Failure('address-in-use', message, { cause: error }));
+    });
+  });
+}
+
+/** Lets streams end by themselves for a moment, then cuts. */
+async function closeServer(server: grpc.Server): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+  await Promise.race([closed, sleep(1000)]);
+  server.forceShutdown();
+}

@@ -1,0 +1,102 @@
+/**
+ * `events.jsonl` and those who read it live.
+ *
+ * An event is in the file before anyone sees it; sequence numbers count from 1 without gaps over
+ * every life of the run folder. Readers follow from any number: old events come from the file, new
+ * ones from a bounded ring, so a slow reader costs no memory and delays nobody.
+ */
+import { join } from 'node:path';
+import type { EventBody, RunEvent } from '../../shared/core/events.ts';
+import { type JsonlFile, openJsonl, readLines } from './jsonl-file.ts';
+
+const ringMax = 1024;
+
+export interface EventLog {
+  append(body: EventBody, step: number, because: string): Promise<RunEvent>;
+  /** Events after number `seq`, then live, until the log is closed or the signal aborts. */
+  after(seq: number, signal: AbortSignal): AsyncGenerator<RunEvent>;
+  /** The last event of a kind that the file held when it was opened. */
+  lastOf<K extends EventBody['kind']>(kind: K): Extract<RunEvent, { kind: K }> | undefined;
+  close(): Promise<void>;
+}
+
+/** Opens the file for this generation; `onOld` sees every event that it holds already. */
+export async function openEventLog(
+  folder: string,
+  generation: number,
+  onOld: (event: RunEvent) => void,
+): Promise<EventLog> {
+  const path = join(folder, 'events.jsonl');
+  const file: JsonlFile = await openJsonl(path, generation);
+  const ring: RunEvent[] = [];
+  const last = new Map<string, RunEvent>();
+  let seq = 0;
+  for await (const line of readLines(path)) {
+    const event = JSON.parse(line) as RunEvent;
+    seq = event.seq;
+    last.set(event.kind, event);
+    onOld(event);
+  }
+  const waiting = new Set<() => void>();
+  const wake = () => {
+    for (const resolve of waiting) resolve();
+    waiting.clear();
+  };
+  let closed = false;
+
+  const nextWake = (signal: AbortSignal) =>
+    new Promise<void>((resolve) => {
+      const done = () => {
+        signal.removeEventListener('abort', done);
+        waiting.delete(done);
+        resolve();
+      };
+      waiting.add(done);
+      signal.addEventListener('abort', done, { once: true });
+    });
+
+  return {
+    async append(body, step, because) {
+      seq += 1;
+      const event: RunEvent = { seq, time: new Date().toISOString(), step, because, ...body };
+      await file.append(JSON.stringify(event), { sync: false });
+      ring.push(event);
+      if (ring.length > ringMax) ring.shift();
+      last.set(event.kind, event);
+      wake();
+      return event;
+    },
+    async *after(start, signal) {
+      let cursor = Math.max(0, start) + 1;
+      while (!signal.aborted) {
+        const oldest = ring[0]?.seq ?? seq + 1;
+        if (cursor < oldest) {
+          for await (const line of readLines(path)) {
+            const event = JSON.parse(line) as RunEvent;
+            if (event.seq < cursor) continue;
+            if (signal.aborted) return;
+            yield event;
+            cursor = event.seq + 1;
+          }
+          if (cursor < (ring[0]?.seq ?? seq + 1)) cursor = oldest;
+          continue;
+        }
+        const event = ring[cursor - oldest];
+        if (event !== undefined) {
+          yield event;
+          cursor += 1;
+          continue;
+        }
+        if (closed) return;
+        await nextWake(signal);
+      }
+    },
+    lastOf: <K extends EventBody['kind']>(kind: K) =>
+      last.get(kind) as Extract<RunEvent, { kind: K }> | undefined,
+    async close() {
+      closed = true;
+      wake();
+      await file.close();
+    },
+  };
+}

@@ -1,0 +1,90 @@
+/**
+ * An append-only file of JSON lines that belongs to one generation of the coordinator.
+ *
+ * Opening it makes it this generation's own: the whole lines are copied to a new file that is
+ * renamed over the old one. A coordinator of an older generation keeps a handle to the old file,
+ * which no name leads to any more, so what it still appends is seen by nobody. A torn last line
+ * (no newline: the process died while writing) is cut.
+ */
+import { createReadStream } from 'node:fs';
+import { type FileHandle, open, rename } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { createInterface } from 'node:readline';
+import { syncFolder } from '../../shared/adapters/durable.ts';
+
+export interface JsonlFile {
+  /** Appends whole lines in the order of the calls. Durable on return where `sync` is asked for. */
+  append(line: string, options: { sync: boolean }): Promise<void>;
+  close(): Promise<void>;
+}
+
+async function copyWholeLines(from: string, to: FileHandle): Promise<void> {
+  let source: FileHandle;
+  try {
+    source = await open(from, 'r');
+  } catch {
+    return;
+  }
+  try {
+    const buffer = Buffer.allocUnsafe(1 << 20);
+    const { size } = await source.stat();
+    // Find the last newline from the end: what follows it is torn.
+    let end = size;
+    for (let at = size; at > 0 && end === size; at -= buffer.length) {
+      const start = Math.max(0, at - buffer.length);
+      const { bytesRead } = await source.read(buffer, 0, at - start, start);
+      const newline = buffer.subarray(0, bytesRead).lastIndexOf(10);
+      if (newline >= 0) {
+        end = start + newline + 1;
+        break;
+      }
+      if (start === 0) end = 0;
+    }
+    for (let at = 0; at < end; ) {
+      const { bytesRead } = await source.read(buffer, 0, Math.min(buffer.length, end - at), at);
+      if (bytesRead === 0) break;
+      await to.write(buffer, 0, bytesRead);
+      at += bytesRead;
+    }
+  } finally {
+    await source.close();
+  }
+}
+
+/** Takes the file over for a generation and opens it for appending. */
+export async function openJsonl(path: string, generation: number): Promise<JsonlFile> {
+  const aside = `${path}.${generation}.tmp`;
+  const handle = await open(aside, 'w');
+  await copyWholeLines(path, handle);
+  await handle.sync();
+  await rename(aside, path);
+  await syncFolder(dirname(path));
+  let last: Promise<void> = Promise.resolve();
+  return {
+    append(line, { sync }) {
+      const next = last.then(async () => {
+        await handle.write(`${line}\n`);
+        if (sync) await handle.datasync();
+      });
+      last = next.catch(() => undefined);
+      return next;
+    },
+    async close() {
+      await last;
+      await handle.close();
+    },
+  };
+}
+
+/** Every whole line of a file, or none where there is no file. */
+export async function* readLines(path: string): AsyncIterable<string> {
+  let handle: FileHandle;
+  try {
+    handle = await open(path, 'r');
+  } catch {
+    return;
+  }
+  await handle.close();
+  const lines = createInterface({ input: createReadStream(path, 'utf8'), crlfDelay: Infinity });
+  for await (const line of lines) if (line !== '') yield line;
+}

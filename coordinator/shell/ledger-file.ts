@@ -1,0 +1,98 @@
+/**
+ * `ledger.jsonl`: read whole at the start, appended durably, compared on replay.
+ *
+ * Only hashes stay in memory for old records (a replayed step is compared by its record's hash,
+ * which covers every field).
+ */
+import { Failure } from '../../shared/core/failures.ts';
+import { type LedgerRecord, recordFault, recordLine } from '../../shared/core/ledger.ts';
+import { sha256Of } from '../../shared/adapters/fingerprint.ts';
+import { type JsonlFile, openJsonl, readLines } from './jsonl-file.ts';
+
+export const sha256Text = (text: string): string => sha256Of(new TextEncoder().encode(text));
+
+export interface RecordHashes {
+  hash: string;
+  weights: string;
+  momentum: string;
+  statistics: string;
+  loss: string;
+  std: string;
+}
+
+export interface LedgerFile {
+  /** Steps recorded. */
+  readonly length: number;
+  at(step: number): RecordHashes | undefined;
+  /** Hash that the next record must name as `previous`. */
+  previousOf(step: number): string;
+  /** Appends a record, or compares it where the ledger has the step already. */
+  commit(record: LedgerRecord): Promise<void>;
+  close(): Promise<void>;
+}
+
+const hashesOf = (r: LedgerRecord): RecordHashes => ({
+  hash: r.hash,
+  weights: r.weights,
+  momentum: r.momentum,
+  statistics: r.statistics,
+  loss: r.loss,
+  std: r.std,
+});
+
+/** Opens the ledger for this generation. `identity` is what the first record follows. */
+export async function openLedger(
+  path: string,
+  generation: number,
+  identity: string,
+): Promise<LedgerFile> {
+  const file: JsonlFile = await openJsonl(path, generation);
+  const records: RecordHashes[] = [];
+  const previousOf = (step: number) => (step === 0 ? identity : (records[step - 1]?.hash ?? ''));
+  for await (const line of readLines(path)) {
+    const step = records.length;
+    let fault: string | null;
+    let record: LedgerRecord | null = null;
+    try {
+      record = JSON.parse(line) as LedgerRecord;
+      fault = recordFault(record, step, previousOf(step), sha256Text);
+    } catch {
+      fault = 'it is not JSON';
+    }
+    if (record === null || fault !== null)
+      throw new Failure(
+        'ledger-damaged',
+        `${path}: record ${step + 1} does not hold: ${fault}. Nothing was changed; restore the ` +
+          'file from a copy, or begin a new run',
+      );
+    records.push(hashesOf(record));
+  }
+  return {
+    get length() {
+      return records.length;
+    },
+    at: (step) => records[step],
+    previousOf,
+    async commit(record) {
+      const known = records[record.step];
+      if (known !== undefined) {
+        if (known.hash === record.hash) return;
+        const fields = hashesOf(record);
+        const differs = (Object.keys(fields) as (keyof RecordHashes)[])
+          .filter((field) => field !== 'hash' && fields[field] !== known[field])
+          .join(', ');
+        throw new Failure(
+          'not-deterministic',
+          `step ${record.step} was computed again and is not what the ledger says: ` +
+            `${differs || 'its inputs or leaves'} differ. All files are kept. Some machine ` +
+            'computes wrongly, or the data changed',
+        );
+      }
+      if (record.step !== records.length)
+        throw new Error(`record ${record.step} does not follow ${records.length} records`);
+      await file.append(recordLine(record), { sync: true });
+      records.push(hashesOf(record));
+    },
+    close: () => file.close(),
+  };
+}

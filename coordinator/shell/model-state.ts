@@ -1,0 +1,91 @@
+/**
+ * The model's state in two copies: the committed one, and the one the open step writes.
+ *
+ * The update goes into the second copy bucket by bucket, and a swap makes it current. A step that
+ * is given up before its commit therefore costs nothing, and a file that is being written from the
+ * current copy stays true until the swap after the next.
+ */
+import type { Architecture } from '../../shared/core/architecture-types.ts';
+import { initialStatistics, initialWeights } from '../../shared/core/initialise.ts';
+import { sha256Of } from '../../shared/adapters/fingerprint.ts';
+import { bytesOf } from '../../shared/wire/tensors.ts';
+
+export interface ModelCopy {
+  weights: Float32Array;
+  momentum: Float32Array;
+  statistics: Float32Array;
+}
+
+export interface StateHashes {
+  weights: string;
+  momentum: string;
+  statistics: string;
+}
+
+export interface ModelState {
+  architecture: Architecture;
+  current: ModelCopy;
+  next: ModelCopy;
+  /** Of the current copy. */
+  hashes: StateHashes;
+  /** Steps committed. */
+  step: number;
+  /** Writers that still read a copy; the copy must not be written before they end. */
+  readers: Map<ModelCopy, Promise<unknown>>;
+}
+
+export function emptyCopy(architecture: Architecture): ModelCopy {
+  return {
+    weights: new Float32Array(architecture.parameterCount),
+    momentum: new Float32Array(architecture.parameterCount),
+    statistics: new Float32Array(architecture.statisticCount),
+  };
+}
+
+export function hashesOf(copy: ModelCopy): StateHashes {
+  return {
+    weights: sha256Of(bytesOf(copy.weights)),
+    momentum: sha256Of(bytesOf(copy.momentum)),
+    statistics: sha256Of(bytesOf(copy.statistics)),
+  };
+}
+
+/** Step 0: drawn weights, momentum +0, statistics 0 and 1. */
+export function initialCopy(architecture: Architecture, seed: number): ModelCopy {
+  return {
+    weights: initialWeights(architecture, seed),
+    momentum: new Float32Array(architecture.parameterCount),
+    statistics: initialStatistics(architecture),
+  };
+}
+
+export function modelState(architecture: Architecture, copy: ModelCopy, step: number): ModelState {
+  return {
+    architecture,
+    current: copy,
+    next: emptyCopy(architecture),
+    hashes: hashesOf(copy),
+    step,
+    readers: new Map(),
+  };
+}
+
+/** Notes that `work` reads the current copy, which must not be overwritten before it ends. */
+export function readCurrent(model: ModelState, work: Promise<unknown>): void {
+  const copy = model.current;
+  const settled = Promise.allSettled([model.readers.get(copy), work]);
+  model.readers.set(copy, settled);
+}
+
+/** Resolves when the second copy may be written. */
+export async function nextIsFree(model: ModelState): Promise<void> {
+  await model.readers.get(model.next);
+  model.readers.delete(model.next);
+}
+
+/** The second copy becomes the current one. */
+export function swap(model: ModelState, hashes: StateHashes): void {
+  [model.current, model.next] = [model.next, model.current];
+  model.hashes = hashes;
+  model.step += 1;
+}

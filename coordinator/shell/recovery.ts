@@ -1,0 +1,48 @@
+/**
+ * Where a coordinator begins: the newest state whose hashes hold (NUMERICS 7).
+ *
+ * Warm slots survive the death of the process, checkpoints that of the machine. A damaged one is
+ * passed over and said; step 0 can always be drawn again from the seed.
+ */
+import type { Architecture } from '../../shared/core/architecture-types.ts';
+import { asFailure } from '../../shared/core/failures.ts';
+import { checkpointSteps, readCheckpoint } from './checkpoints.ts';
+import type { LedgerFile } from './ledger-file.ts';
+import { initialCopy, type ModelCopy, type StateHashes } from './model-state.ts';
+import { readWarmSlots } from './warm-slots.ts';
+
+export interface Recovered {
+  step: number;
+  copy: ModelCopy;
+  source: string;
+  warnings: { code: string; message: string }[];
+}
+
+export async function recover(
+  folder: string,
+  architecture: Architecture,
+  seed: number,
+  ledger: LedgerFile | null,
+): Promise<Recovered> {
+  const warnings: Recovered['warnings'] = [];
+  const expected = (step: number): StateHashes | undefined => ledger?.at(step - 1);
+  const [warm] = await readWarmSlots(folder, architecture, expected);
+  for (const step of await checkpointSteps(folder)) {
+    if (warm && warm.step >= step) break;
+    try {
+      const { copy, manifest } = await readCheckpoint(folder, step, architecture);
+      if (step === 0) return { step, copy, source: 'the checkpoint of step 0', warnings };
+      const wanted = expected(step);
+      if (wanted && wanted.weights === manifest.hashes.weights)
+        return { step, copy, source: `the checkpoint of step ${step}`, warnings };
+      const message = `the checkpoint of step ${step} is not what the ledger says; it is not used`;
+      warnings.push({ code: 'checkpoint-damaged', message });
+    } catch (error) {
+      const { code, message } = asFailure(error);
+      warnings.push({ code, message: `${message}; the one before it is used` });
+    }
+  }
+  if (warm) return { ...warm, source: `the warm slot of step ${warm.step}`, warnings };
+  const copy = initialCopy(architecture, seed);
+  return { step: 0, copy, source: 'the seed', warnings };
+}

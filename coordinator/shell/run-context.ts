@@ -1,0 +1,39 @@
+/**
+ * What one life of a coordinator holds: the parts that effects touch and services read.
+ */
+import type { Config } from '../../shared/core/config.ts';
+import type { Sample } from '../../shared/core/sample.ts';
+import type { RunSummary } from '../../shared/core/summary.ts';
+import type { Dataset } from '../../shared/ports/dataset.ts';
+import type { EventPublisher } from '../../shared/adapters/nats-publisher.ts';
+import type { Plan } from '../core/state.ts';
+import type { EventLog } from './event-log.ts';
+import type { LedgerFile } from './ledger-file.ts';
+import type { LossPicture } from './loss-picture.ts';
+import type { ModelState } from './model-state.ts';
+import type { RunRecord } from './run-folder.ts';
+import type { WorkerLink } from './worker-link.ts';
+
+export interface RunContext {
+  folder: string;
+  /** The run's name: the folder's last part. */
+  name: string;
+  config: Config;
+  plan: Plan;
+  run: RunRecord;
+  samples: Sample[];
+  dataset: Dataset;
+  model: ModelState;
+  /** Null until the device class, and with it the identity, is known. */
+  ledger: LedgerFile | null;
+  events: EventLog;
+  picture: LossPicture;
+  /** The fold of every event so far. */
+  summary: RunSummary;
+  publisher: EventPublisher | null;
+  links: Map<string, WorkerLink>;
+  /** Samples by content hash; made when the first one is asked for. */
+  byHash: Map<string, Sample> | null;
+  /** Features of the survey in progress, [samples, featureWidth]. */
+  features: Float32Array | null;
+}

@@ -1,0 +1,303 @@
+/**
+ * The effect runner: feeds events to the core one at a time and does what it answers, in order.
+ *
+ * It decides nothing about training. Effects marked *background* in `core/state.ts` are started
+ * here and come back as events; all others are finished before the next one begins.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { asFailure, Failure, failures } from '../../shared/core/failures.ts';
+import { unreachable } from '../../shared/core/unreachable.ts';
+import type { EventBody } from '../../shared/core/events.ts';
+import { recordEvent } from './record-event.ts';
+import { advance } from '../core/advance.ts';
+import { type CoreEvent, type Effect, type State, surveyChunk } from '../core/state.ts';
+import { adoptClass, checkpoint, commitStep, finalCheckpoint, type FinalCheckpoint } from './commit.ts';
+import { beginReduce, type NodeSource, type Reduced, type ReduceProgress, reduceStep, WorkerGone } from './reducer.ts';
+import { heartbeatMs } from '../../shared/wire/limits.ts';
+import type { ConverseResponse } from '../../shared/wire/messages.ts';
+import type { RunContext } from './run-context.ts';
+import { writeRun } from './run-folder.ts';
+import { labelsOf, measureKnn } from './survey-features.ts';
+import { learningRates } from '../../shared/core/schedule.ts';
+
+export type Ended =
+  | { kind: 'finished'; stopped: boolean; checkpoint: FinalCheckpoint }
+  | { kind: 'failed'; failure: Failure };
+
+type Unstamped = CoreEvent extends infer E ? (E extends CoreEvent ? Omit<E, 'now'> : never) : never;
+
+export interface RunLoop {
+  /** Hands an event to the core; effects follow in order. */
+  dispatch(event: Unstamped): void;
+  readonly state: State;
+  readonly ended: Promise<Ended>;
+}
+
+export function startRunLoop(
+  context: RunContext,
+  initial: State,
+  say: (line: string) => void,
+): RunLoop {
+  let state = initial;
+  const queue: CoreEvent[] = [];
+  let running = false;
+  let progress: ReduceProgress | null = null;
+  let pause: AbortController | null = null;
+  let sealed: Reduced | null = null;
+  let final: FinalCheckpoint | null = null;
+  let stepOpened = performance.now();
+  let resolveEnded: (ended: Ended) => void = () => undefined;
+  const ended = new Promise<Ended>((resolve) => {
+    resolveEnded = resolve;
+  });
+
+  const dispatch = (event: Unstamped) => {
+    queue.push({ ...event, now: performance.now() } as CoreEvent);
+    if (!running) void drain();
+  };
+
+  async function drain(): Promise<void> {
+    running = true;
+    try {
+      for (let event = queue.shift(); event !== undefined; event = queue.shift()) {
+        const turn = advance(state, event);
+        state = turn.state;
+        for (const line of turn.because) say(line);
+        for (const effect of turn.effects) await perform(effect);
+      }
+    } catch (error) {
+      // A disk that fails, a fence: nothing more may be committed by this coordinator.
+      resolveEnded({ kind: 'failed', failure: asFailure(error) });
+    } finally {
+      running = false;
+    }
+  }
+
+  /** Starts work that comes back as an event; its failure ends the run. */
+  function background(work: () => Promise<Unstamped | null>): void {
+    work().then(
+      (event) => event && dispatch(event),
+      (error: unknown) => {
+        const { code, message } = asFailure(error);
+        if (code === 'fenced') resolveEnded({ kind: 'failed', failure: asFailure(error) });
+        else dispatch({ kind: 'failed', code, message });
+      },
+    );
+  }
+
+  const record = (body: EventBody, because: string) => recordEvent(context, body, because);
+
+  async function perform(effect: Effect): Promise<void> {
+    const { links, plan, model } = context;
+    switch (effect.kind) {
+      case 'welcome':
+        links.get(effect.worker)?.send({
+          welcome: {
+            generation: plan.generation,
+            run: context.name,
+            method: JSON.stringify(context.run.method),
+            fingerprint: context.run.fingerprint,
+            samples: plan.samples,
+            heartbeatMs,
+          },
+        });
+        return;
+      case 'admit':
+        links.get(effect.worker)?.send({ admitted: {} });
+        return;
+      case 'refuse': {
+        const { code, message } = effect;
+        links.get(effect.worker)?.send({
+          refused: { code, message, remedy: failures[code].remedy },
+        });
+        dropLink(effect.worker, message);
+        return;
+      }
+      case 'disconnect':
+        dropLink(effect.worker, effect.reason);
+        return;
+      case 'adopt-class':
+        await adoptClass(context, effect.deviceClass, record);
+        return;
+      case 'mark-mixed':
+        if (!context.run.reproducible) return;
+        context.run.reproducible = false;
+        await writeRun(context.folder, context.run);
+        await record(
+          {
+            kind: 'warning',
+            code: 'not-reproducible',
+            message: 'the run is not reproducible from here on: device classes are mixed',
+          },
+          `${effect.worker} has another device class and --mixed-devices admits it`,
+        );
+        return;
+      case 'lease':
+        links.get(effect.worker)?.send({
+          lease: {
+            generation: plan.generation,
+            step: effect.step,
+            level: effect.node.level,
+            index: effect.node.index,
+            attempt: effect.attempt,
+            weightsHash: model.hashes.weights,
+            gray: effect.gray,
+          },
+        });
+        return;
+      case 'survey-lease': {
+        const width = model.architecture.featureWidth;
+        context.features ??= new Float32Array(plan.samples * width);
+        links.get(effect.worker)?.send({
+          surveyLease: {
+            generation: plan.generation,
+            step: model.step,
+            chunk: effect.chunk,
+            chunkSize: surveyChunk,
+            weightsHash: model.hashes.weights,
+            gray: effect.gray,
+          },
+        });
+        return;
+      }
+      case 'reduce':
+        startReduce(effect);
+        return;
+      case 'pause-reduce':
+        pause?.abort();
+        return;
+      case 'commit': {
+        const reduced = sealed;
+        if (reduced === null) throw new Error('a commit without a sealed step');
+        progress = null;
+        sealed = null;
+        const seconds = (performance.now() - stepOpened) / 1000;
+        background(async () => {
+          await commitStep(context, { ...effect, reduced, seconds }, record);
+          stepOpened = performance.now();
+          return { kind: 'committed', step: effect.step };
+        });
+        return;
+      }
+      case 'checkpoint':
+        background(async () => {
+          await checkpoint(context, record);
+          return null;
+        });
+        return;
+      case 'final-checkpoint':
+        background(async () => {
+          final = await finalCheckpoint(context, record);
+          return { kind: 'final-checkpoint-saved' };
+        });
+        return;
+      case 'measure-knn':
+        background(async () => {
+          await measure();
+          return { kind: 'knn-measured' };
+        });
+        return;
+      case 'event':
+        await record(effect.body, effect.because);
+        return;
+      case 'finish':
+        await finish(effect.stopped, effect.because);
+        return;
+      case 'fail':
+        await tellWorkers({
+          refused: { code: effect.code, message: effect.message, remedy: 'stop' },
+        });
+        resolveEnded({ kind: 'failed', failure: new Failure(effect.code, effect.message) });
+        return;
+      default:
+        unreachable(effect);
+    }
+  }
+
+  function dropLink(id: string, reason: string): void {
+    context.links.get(id)?.close(reason);
+    context.links.delete(id);
+  }
+
+  /** Sends a last word to every worker and gives it a moment to travel. */
+  async function tellWorkers(message: ConverseResponse): Promise<void> {
+    for (const link of context.links.values()) link.send(message);
+    await sleep(50);
+  }
+
+  function startReduce(effect: Extract<Effect, { kind: 'reduce' }>): void {
+    if (progress === null || progress.step !== effect.step)
+      progress = beginReduce(context.model, effect.step);
+    const controller = new AbortController();
+    pause = controller;
+    const { method } = context.run;
+    const task = {
+      model: context.model,
+      leaves: context.plan.leaves,
+      rates: learningRates(method, effect.step),
+      momentumFactor: method.momentum,
+      weightDecay: method.weightDecay,
+      sources: effect.nodes.map(({ node, worker }): NodeSource => {
+        const pull = (bucket: number, elements: number) => {
+          const link = context.links.get(worker);
+          if (link === undefined)
+            return Promise.reject(new WorkerGone(worker, 'its connection is gone', false));
+          return link.pull(effect.step, node, bucket, elements);
+        };
+        return { node, worker, pull };
+      }),
+      progress,
+      signal: controller.signal,
+    };
+    background(async () => {
+      try {
+        const reduced = await reduceStep(task);
+        if (reduced === null) return null;
+        sealed = reduced;
+        return { kind: 'reduced', step: effect.step };
+      } catch (error) {
+        if (!(error instanceof WorkerGone)) throw error;
+        if (controller.signal.aborted) return null;
+        const { worker, message: reason, hostile } = error;
+        return { kind: 'reduce-broken', step: effect.step, worker, reason, hostile };
+      }
+    });
+  }
+
+  async function measure(): Promise<void> {
+    const { features, samples, run, model } = context;
+    context.features = null;
+    const labels = labelsOf(samples);
+    if (features === null || labels === null) return;
+    const result = await measureKnn(
+      features,
+      model.architecture.featureWidth,
+      labels,
+      run.method.seed,
+    );
+    const { accuracy, standardError, queries, references } = result;
+    await record(
+      { kind: 'knn-measured', accuracy, standardError, queries, references },
+      model.step === 0
+        ? 'the untrained network is what training has to beat'
+        : 'the last step is committed',
+    );
+  }
+
+  async function finish(stopped: boolean, because: string): Promise<void> {
+    if (final === null) throw new Error('a finish without its checkpoint');
+    await context.picture.write(context.folder);
+    const { loss, std, digest, path } = final;
+    await record({ kind: 'run-done', stopped, loss, std, digest, checkpoint: path }, because);
+    await tellWorkers({ runDone: { message: because } });
+    resolveEnded({ kind: 'finished', stopped, checkpoint: final });
+  }
+
+  return {
+    dispatch,
+    get state() {
+      return state;
+    },
+    ended,
+  };
+}

@@ -1,0 +1,77 @@
+/**
+ * RunService: status and events, for watchers. Reading never slows training: events come from the
+ * file and a bounded ring, and a watcher that does not read waits alone.
+ */
+import * as grpc from '@grpc/grpc-js';
+import { writeTo } from '../../shared/adapters/grpc.ts';
+import { watchersMax } from '../../shared/wire/limits.ts';
+import type { WorkerState } from '../core/state.ts';
+import type { RunContext } from './run-context.ts';
+import type { RunLoop } from './run-loop.ts';
+
+export function runService(
+  context: RunContext,
+  loop: () => RunLoop,
+): grpc.UntypedServiceImplementation {
+  let watchers = 0;
+  return {
+    getStatus: (_call: unknown, reply: grpc.sendUnaryData<ReturnType<typeof statusOf>>) =>
+      reply(null, statusOf(context, loop())),
+    watchEvents: async (
+      call: grpc.ServerWritableStream<{ since: number }, { seq: number; json: string }>,
+    ) => {
+      if (watchers >= watchersMax) {
+        const details = `this coordinator serves at most ${watchersMax} watchers`;
+        call.emit('error', { code: grpc.status.RESOURCE_EXHAUSTED, details });
+        return;
+      }
+      watchers += 1;
+      const gone = new AbortController();
+      call.on('cancelled', () => gone.abort());
+      call.on('close', () => gone.abort());
+      try {
+        for await (const event of context.events.after(call.request.since, gone.signal)) {
+          await writeTo(call, { seq: event.seq, json: JSON.stringify(event) });
+        }
+        call.end();
+      } catch {
+        call.destroy();
+      } finally {
+        watchers -= 1;
+      }
+    },
+  };
+}
+
+/** What the wire takes for a figure that is not known yet: nothing. */
+const absent = (value: number | null) => value ?? undefined;
+
+function statusOf(context: RunContext, loop: RunLoop) {
+  const { state } = loop;
+  const { summary } = context;
+  return {
+    run: context.name,
+    generation: context.plan.generation,
+    state: summary.state,
+    step: state.step,
+    totalSteps: context.plan.totalSteps,
+    epoch: summary.epoch,
+    loss: absent(summary.loss),
+    std: absent(summary.std),
+    imagesPerSecond: absent(summary.imagesPerSecond),
+    workers: Object.values(state.workers).map((worker) => ({
+      id: worker.id,
+      pid: worker.pid,
+      host: worker.host,
+      device: worker.description,
+      state: activityOf(worker),
+      step: state.step,
+    })),
+  };
+}
+
+function activityOf(worker: WorkerState): string {
+  if (worker.phase === 'joining') return 'joining';
+  if (worker.lease !== null) return 'computing';
+  return worker.survey !== null ? 'surveying' : 'idle';
+}

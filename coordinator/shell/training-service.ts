@@ -1,0 +1,250 @@
+/**
+ * TrainingService: turns messages into events of the core and hands out bytes. No decision here.
+ */
+import { crc32 } from 'node:zlib';
+import * as grpc from '@grpc/grpc-js';
+import { writeTo } from '../../shared/adapters/grpc.ts';
+import { type FailureCode, failures } from '../../shared/core/failures.ts';
+import {
+  chunkBytes,
+  sampleBytesMax,
+  workersMax,
+} from '../../shared/wire/limits.ts';
+import type {
+  BucketMessage,
+  BucketWish,
+  ConverseRequest,
+  ConverseResponse,
+  FeaturesReadyMessage,
+  JoinMessage,
+  NodeReadyMessage,
+  WeightsChunk,
+} from '../../shared/wire/messages.ts';
+import { bytesOf, copyFloats } from '../../shared/wire/tensors.ts';
+import { samplesToJsonl } from '../../shared/wire/samples.ts';
+import { surveyChunk } from '../core/state.ts';
+import type { RunContext } from './run-context.ts';
+import type { RunLoop } from './run-loop.ts';
+import { WorkerLink } from './worker-link.ts';
+
+/** A stream that has not said who it is by then is closed, milliseconds. */
+const introductionMs = 10_000;
+/** Longest text that a peer may put into one field. */
+const textMax = 4096;
+
+const refusal = (code: FailureCode, message: string): grpc.ServiceError =>
+  Object.assign(new Error(message), {
+    code: grpc.status[failures[code].status],
+    details: message,
+    metadata: new grpc.Metadata(),
+  });
+
+export function trainingService(
+  context: RunContext,
+  loop: () => RunLoop,
+): grpc.UntypedServiceImplementation {
+  return {
+    converse: (call: grpc.ServerDuplexStream<ConverseRequest, ConverseResponse>) =>
+      converse(context, loop(), call),
+    pushGradients: (call: grpc.ServerDuplexStream<BucketMessage, BucketWish>) =>
+      pushGradients(context, call),
+    pullWeights: (
+      call: grpc.ServerWritableStream<{ generation: number; weightsHash: string }, WeightsChunk>,
+    ) => void stream(call, pullWeights(context, call.request)),
+    listSamples: (call: grpc.ServerWritableStream<unknown, { lines: string }>) =>
+      void stream(call, listSamples(context)),
+    fetchSample: (call: grpc.ServerWritableStream<{ sha256: string }, { data: Uint8Array }>) =>
+      void stream(call, fetchSample(context, call.request.sha256)),
+  };
+}
+
+/** Writes what a generator yields, honouring backpressure; its error becomes the call's status. */
+async function stream<T>(
+  call: grpc.ServerWritableStream<unknown, T>,
+  messages: AsyncGenerator<T>,
+): Promise<void> {
+  try {
+    for await (const message of messages) {
+      if (call.cancelled || call.destroyed) return;
+      await writeTo(call, message);
+    }
+    call.end();
+  } catch (error) {
+    if (!call.destroyed) call.emit('error', error);
+  }
+}
+
+function joinFault(join: JoinMessage): string | null {
+  if (!/^[\w.:-]{1,128}$/.test(join.worker))
+    return `a worker's id has 1 to 128 letters, digits, ".", ":", "_" or "-"; found ${JSON.stringify(join.worker.slice(0, 64))}`;
+  if (join.host.length > textMax || join.description.length > textMax)
+    return 'its host or description is longer than 4,096 characters';
+  return null;
+}
+
+function converse(
+  context: RunContext,
+  loop: RunLoop,
+  call: grpc.ServerDuplexStream<ConverseRequest, ConverseResponse>,
+): void {
+  let link: WorkerLink | null = null;
+  const patience = setTimeout(() => {
+    call.emit('error', refusal('silent', 'a control stream begins with a join message'));
+  }, introductionMs);
+  patience.unref();
+
+  const left = (reason: string) => {
+    clearTimeout(patience);
+    if (link === null || context.links.get(link.id) !== link) return;
+    context.links.delete(link.id);
+    link.close(reason);
+    loop.dispatch({ kind: 'worker-lost', worker: link.id, reason });
+  };
+  const join = (message: JoinMessage) => {
+    clearTimeout(patience);
+    const fault = joinFault(message);
+    if (fault !== null) {
+      call.emit('error', refusal('bad-message', fault));
+      return;
+    }
+    if (context.links.size >= workersMax) {
+      call.emit('error', refusal('disk', `this coordinator serves at most ${workersMax} workers`));
+      return;
+    }
+    context.links.get(message.worker)?.close('the same worker joined again');
+    link = new WorkerLink(message.worker, call);
+    context.links.set(message.worker, link);
+    const { worker, pid, host, protoVersion, description } = message;
+    loop.dispatch({ kind: 'worker-connected', worker, pid, host, protoVersion, description });
+  };
+
+  call.on('data', (message: ConverseRequest) => {
+    if (message.join) {
+      if (link === null) join(message.join);
+      return;
+    }
+    if (link === null) {
+      call.emit('error', refusal('bad-message', 'a control stream begins with a join message'));
+      return;
+    }
+    if (context.links.get(link.id) === link) take(context, loop, link.id, message);
+  });
+  call.on('end', () => {
+    left('it ended its control stream');
+    call.end();
+  });
+  call.on('error', () => left('its control stream broke'));
+  call.on('cancelled', () => left('its connection is gone'));
+}
+
+/** One message of a worker that has joined. */
+function take(context: RunContext, loop: RunLoop, worker: string, message: ConverseRequest): void {
+  if (message.heartbeat) loop.dispatch({ kind: 'heartbeat', worker });
+  else if (message.ready) loop.dispatch({ kind: 'worker-ready', worker, ...message.ready });
+  else if (message.nodeReady) takeNode(loop, worker, message.nodeReady);
+  else if (message.leaseFailed) {
+    const { generation, step, code, message: text, samplePlusOne } = message.leaseFailed;
+    const known = code in failures ? (code as FailureCode) : 'internal';
+    const sample = samplePlusOne > 0 ? samplePlusOne - 1 : null;
+    const short = text.slice(0, textMax);
+    loop.dispatch({
+      kind: 'lease-failed',
+      worker,
+      generation,
+      step,
+      code: known,
+      message: short,
+      sample,
+    });
+  } else if (message.featuresReady) takeFeatures(context, loop, worker, message.featuresReady);
+  else if (message.leave) {
+    const reason = message.leave.reason.slice(0, textMax);
+    loop.dispatch({ kind: 'worker-lost', worker, reason: `it left: ${reason}` });
+  }
+}
+
+function takeNode(loop: RunLoop, worker: string, message: NodeReadyMessage): void {
+  const { generation, step, level, index, leaves } = message;
+  loop.dispatch({
+    kind: 'node-ready',
+    worker,
+    generation,
+    step,
+    node: { level, index },
+    leaves,
+  });
+}
+
+function takeFeatures(
+  context: RunContext,
+  loop: RunLoop,
+  worker: string,
+  message: FeaturesReadyMessage,
+): void {
+  const { generation, chunk, features } = message;
+  const width = context.model.architecture.featureWidth;
+  const images = Math.min(surveyChunk, context.plan.samples - chunk * surveyChunk);
+  const whole = images > 0 && features.length === 4 * width * images;
+  if (!whole || crc32(features) !== message.crc32) {
+    const reason = 'the features that it sent are not what was asked for';
+    loop.dispatch({ kind: 'worker-lost', worker, reason });
+    return;
+  }
+  if (context.features !== null) copyFloats(features, context.features, chunk * surveyChunk * width);
+  loop.dispatch({ kind: 'features-ready', worker, generation, chunk });
+}
+
+function pushGradients(
+  context: RunContext,
+  call: grpc.ServerDuplexStream<BucketMessage, BucketWish>,
+): void {
+  const worker = String(call.metadata.get('worker')[0] ?? '');
+  const generation = Number(call.metadata.get('generation')[0]);
+  const link = context.links.get(worker);
+  if (link === undefined || generation !== context.plan.generation) {
+    call.emit('error', refusal('stale-generation', 'join first, then open the gradient stream'));
+    return;
+  }
+  link.attachGradients(call);
+}
+
+async function* pullWeights(
+  context: RunContext,
+  request: { generation: number; weightsHash: string },
+): AsyncGenerator<WeightsChunk> {
+  const { model } = context;
+  if (request.weightsHash !== model.hashes.weights)
+    throw refusal('stale-generation', 'these weights are not current any more');
+  const copy = model.current;
+  let offset = 0;
+  for (const part of [bytesOf(copy.weights), bytesOf(copy.statistics)]) {
+    for (let at = 0; at < part.length; at += chunkBytes) {
+      const data = part.subarray(at, at + chunkBytes);
+      if (model.hashes.weights !== request.weightsHash)
+        throw refusal('stale-generation', 'these weights are not current any more');
+      yield { offset, data, crc32: crc32(data) };
+      offset += data.length;
+    }
+  }
+}
+
+async function* listSamples(context: RunContext): AsyncGenerator<{ lines: string }> {
+  const { samples } = context;
+  for (let at = 0; at < samples.length; at += 1000)
+    yield { lines: samplesToJsonl(samples.slice(at, at + 1000)) };
+}
+
+async function* fetchSample(
+  context: RunContext,
+  sha256: string,
+): AsyncGenerator<{ data: Uint8Array }> {
+  context.byHash ??= new Map(context.samples.map((sample) => [sample.sha256, sample]));
+  const sample = context.byHash.get(sha256);
+  const bytes = sample === undefined ? null : await context.dataset.read(sample);
+  if (bytes === null)
+    throw refusal('sample-unavailable', `the coordinator has no image with hash ${sha256.slice(0, 64)}`);
+  if (bytes.length > sampleBytesMax)
+    throw refusal('sample-unavailable', 'this image is too large to travel');
+  for (let at = 0; at < bytes.length; at += chunkBytes)
+    yield { data: bytes.subarray(at, at + chunkBytes) };
+}

@@ -1,0 +1,113 @@
+/**
+ * gRPC as Tandem uses it: services from proto/tandem/v1, and the options both ends need.
+ *
+ * grpc-js's server ignores `grpc-node.flow_control_window`, which holds every upload to 64 KiB a
+ * round trip; `tunedServer` opens the windows of each HTTP/2 session itself. A proxy in the
+ * environment is ignored: workers talk to their coordinator and to nobody else.
+ */
+import type { Http2Server, ServerHttp2Session } from 'node:http2';
+import { endianness } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import * as grpc from '@grpc/grpc-js';
+import * as protoLoader from '@grpc/proto-loader';
+import { messageBytesMax, windowBytes } from '../wire/limits.ts';
+
+if (endianness() !== 'LE') throw new Error('Tandem needs a little-endian machine');
+
+/** The folder `proto`, from the source tree or from `dist`. */
+const protoRoot = (): string => {
+  const here = fileURLToPath(new URL('.', import.meta.url));
+  const up = here.includes('/dist/') ? '../../../proto' : '../../proto';
+  return fileURLToPath(new URL(up, import.meta.url));
+};
+
+export const packageDefinition: protoLoader.PackageDefinition = protoLoader.loadSync(
+  ['tandem/v1/training.proto', 'tandem/v1/run.proto'],
+  { includeDirs: [protoRoot()], longs: Number, enums: String, defaults: true, oneofs: true },
+);
+
+interface Loaded {
+  tandem: {
+    v1: {
+      TrainingService: grpc.ServiceClientConstructor;
+      RunService: grpc.ServiceClientConstructor;
+    };
+  };
+}
+
+const { tandem } = grpc.loadPackageDefinition(packageDefinition) as unknown as Loaded;
+export const TrainingService: grpc.ServiceClientConstructor = tandem.v1.TrainingService;
+export const RunService: grpc.ServiceClientConstructor = tandem.v1.RunService;
+
+export const channelOptions: grpc.ChannelOptions = {
+  'grpc.enable_http_proxy': 0,
+  'grpc.max_receive_message_length': messageBytesMax,
+  'grpc.max_send_message_length': messageBytesMax,
+  'grpc-node.flow_control_window': windowBytes,
+  'grpc.keepalive_time_ms': 30_000,
+  'grpc.keepalive_timeout_ms': 20_000,
+  'grpc.initial_reconnect_backoff_ms': 200,
+  'grpc.max_reconnect_backoff_ms': 2_000,
+  // Each client has its own connection: closing one never touches another's.
+  'grpc.use_local_subchannel_pool': 1,
+};
+
+const serverOptions: grpc.ServerOptions = {
+  'grpc.max_receive_message_length': messageBytesMax,
+  'grpc.max_send_message_length': messageBytesMax,
+  'grpc.max_concurrent_streams': 64,
+};
+
+/** A server whose HTTP/2 sessions have windows wide enough for a link with delay. */
+export function tunedServer(): grpc.Server {
+  const server = new grpc.Server(serverOptions);
+  // The method is private to grpc-js, and the only place where its HTTP/2 server can be met.
+  const inner = server as unknown as {
+    commonServerOptions: { settings?: object };
+    createHttp2Server(credentials: grpc.ServerCredentials): Http2Server;
+  };
+  if (typeof inner.createHttp2Server !== 'function')
+    throw new Error('this release of @grpc/grpc-js hides its HTTP/2 server; see ADR 4');
+  inner.commonServerOptions.settings = {
+    ...inner.commonServerOptions.settings,
+    initialWindowSize: windowBytes,
+  };
+  const create = inner.createHttp2Server.bind(server);
+  inner.createHttp2Server = (credentials) => {
+    const http2Server = create(credentials);
+    http2Server.on('session', (session: ServerHttp2Session) => {
+      session.setLocalWindowSize(windowBytes);
+    });
+    return http2Server;
+  };
+  return server;
+}
+
+/** Resolves once a stream takes more; rejects when it has ended. Honours backpressure. */
+export function writeTo<T>(
+  stream: {
+    write(message: T): boolean;
+    once(event: 'drain' | 'close' | 'error', listener: (e?: Error) => void): unknown;
+    off(event: 'drain' | 'close' | 'error', listener: (e?: Error) => void): unknown;
+    destroyed: boolean;
+    writable: boolean;
+  },
+  message: T,
+): Promise<void> {
+  if (stream.destroyed || !stream.writable) return Promise.reject(new Error('the stream is closed'));
+  if (stream.write(message)) return Promise.resolve();
+  return new Promise((resolve, reject) => {
+    const settle = (error?: Error) => {
+      stream.off('drain', drained);
+      stream.off('close', closed);
+      stream.off('error', closed);
+      if (error) reject(error);
+      else resolve();
+    };
+    const drained = () => settle();
+    const closed = (error?: Error) => settle(error ?? new Error('the stream is closed'));
+    stream.once('drain', drained);
+    stream.once('close', closed);
+    stream.once('error', closed);
+  });
+}

@@ -1,0 +1,73 @@
+/**
+ * RunService as its clients see it: the status once, or events from a number on.
+ */
+import * as grpc from '@grpc/grpc-js';
+import type { RunEvent } from '../core/events.ts';
+import { Failure } from '../core/failures.ts';
+import type { RunStatus } from '../wire/messages.ts';
+import { channelOptions, RunService } from './grpc.ts';
+
+interface Stub {
+  getStatus(
+    request: object,
+    options: grpc.CallOptions,
+    done: (error: grpc.ServiceError | null, status?: Partial<RunStatus>) => void,
+  ): grpc.ClientUnaryCall;
+  watchEvents(request: { since: number }): grpc.ClientReadableStream<{ json: string }>;
+}
+
+const statusMs = 5000;
+
+export interface RunClient {
+  /** Rejects with `coordinator-unreachable`. */
+  status(signal?: AbortSignal): Promise<RunStatus>;
+  /** Events after number `since`, until the run ends or the signal aborts. */
+  watch(since: number, signal: AbortSignal): AsyncGenerator<RunEvent>;
+}
+
+export function runClient(address: string): RunClient {
+  const unreachable = (error: Error) =>
+    new Failure(
+      'coordinator-unreachable',
+      `no coordinator answers at ${address}: ${error.message}. Check the address and that it runs`,
+      { cause: error },
+    );
+  const open = () =>
+    new RunService(address, grpc.credentials.createInsecure(), channelOptions);
+  return {
+    status(signal) {
+      const client = open();
+      return new Promise<RunStatus>((resolve, reject) => {
+        const deadline = Date.now() + statusMs;
+        const call = (client as unknown as Stub).getStatus({}, { deadline }, (error, status) => {
+          if (error) reject(unreachable(error));
+          else
+            resolve({
+              loss: null,
+              std: null,
+              imagesPerSecond: null,
+              workers: [],
+              ...status,
+            } as RunStatus);
+        });
+        signal?.addEventListener('abort', () => call.cancel(), { once: true });
+      }).finally(() => client.close());
+    },
+    async *watch(since, signal) {
+      const client = open();
+      const call = (client as unknown as Stub).watchEvents({ since });
+      const cancel = () => call.cancel();
+      signal.addEventListener('abort', cancel, { once: true });
+      try {
+        for await (const { json } of call as AsyncIterable<{ json: string }>)
+          yield JSON.parse(json) as RunEvent;
+      } catch (error) {
+        if (!signal.aborted) throw unreachable(error as Error);
+      } finally {
+        signal.removeEventListener('abort', cancel);
+        call.cancel();
+        client.close();
+      }
+    },
+  };
+}

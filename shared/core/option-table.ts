@@ -1,0 +1,128 @@
+/**
+ * The table of options: the one source of flags, YAML keys, help and parse.
+ *
+ * A row's `name` is the flag without its dashes and the key in the YAML file; its camel-cased form
+ * is the field of `Config`. Defaults stand here and nowhere else; null means "decided elsewhere"
+ * and `help` says where.
+ */
+import { modelNames } from './method.ts';
+
+export type OptionKind =
+  | { kind: 'whole'; least: number; most: number }
+  /** A finite number; `least` itself is allowed only with `orEqual`. */
+  | { kind: 'number'; least: number; orEqual: boolean; most: number }
+  | { kind: 'choice'; of: readonly string[] }
+  | { kind: 'switch' }
+  | { kind: 'text' }
+  | { kind: 'listen' }
+  | { kind: 'url' };
+
+export interface OptionSpec {
+  name: string;
+  kind: OptionKind;
+  /** Shown in help as `--name PLACEHOLDER`; empty for switches. */
+  placeholder: string;
+  preset: string | number | boolean | null;
+  group: 'method' | 'operation';
+  help: string;
+}
+
+const whole = (least: number, most: number): OptionKind => ({ kind: 'whole', least, most });
+const wholeMax = Number.MAX_SAFE_INTEGER;
+
+const row = (
+  group: OptionSpec['group'],
+  name: string,
+  placeholder: string,
+  preset: OptionSpec['preset'],
+  kind: OptionKind,
+  help: string,
+): OptionSpec => ({ name, kind, placeholder, preset, group, help });
+
+export const optionTable: readonly OptionSpec[] = [
+  row('operation', 'data', 'DIR', null, { kind: 'text' }, 'folder of images, or "synthetic"'),
+  row('method', 'model', 'NAME', 'resnet18', { kind: 'choice', of: modelNames }, 'the encoder'),
+  row('method', 'size', 'PIXELS', 64, whole(8, 1024), 'side of a view'),
+  row('method', 'batch', 'IMAGES', 128, whole(2, 1_048_576), 'global batch B'),
+  row('method', 'micro-batch', 'IMAGES', 32, whole(2, 16_384), 'm, of which B is a multiple'),
+  row('method', 'epochs', 'N', 20, whole(1, 1_000_000), 'passes over the data'),
+  row('method', 'steps', 'N', null, whole(1, 1_000_000_000), 'steps, instead of epochs'),
+  row('method', 'seed', 'N', 1, whole(0, wholeMax), 'seed of every draw'),
+  row(
+    'method',
+    'learning-rate',
+    'X',
+    null,
+    { kind: 'number', least: 0, orEqual: false, most: 1000 },
+    'base learning rate, for B = 256 (0.05; models with -cifar 0.03)',
+  ),
+  row(
+    'method',
+    'weight-decay',
+    'X',
+    null,
+    { kind: 'number', least: 0, orEqual: true, most: 1 },
+    'weight decay (1e-4; models with -cifar 5e-4)',
+  ),
+  row('operation', 'workers', 'N', 2, whole(1, 256), 'workers to start on this machine'),
+  row('operation', 'min-workers', 'N', 1, whole(1, 65_536), 'start when so many are there'),
+  row(
+    'operation',
+    'backend',
+    'NAME',
+    'auto',
+    { kind: 'choice', of: ['auto', 'tensorflow', 'wasm'] },
+    'what computes; auto: TensorFlow, else wasm with a warning',
+  ),
+  row('operation', 'require-gpu', '', false, { kind: 'switch' }, 'refuse to compute on a CPU'),
+  row(
+    'operation',
+    'mixed-devices',
+    '',
+    false,
+    { kind: 'switch' },
+    'admit other device classes; the run is then marked not reproducible',
+  ),
+  row('operation', 'checkpoint-every', 'STEPS', 100, whole(1, 1_000_000_000), 'between checkpoints'),
+  row('operation', 'stop-at', 'STEP', null, whole(1, 1_000_000_000), 'stop early; can be resumed'),
+  row('operation', 'knn', '', false, { kind: 'switch' }, 'kNN accuracy before and after'),
+  row(
+    'operation',
+    'run',
+    'DIR',
+    null,
+    { kind: 'text' },
+    'run folder to make or resume (a new numbered one under runs/)',
+  ),
+  row('operation', 'nats', 'URL', null, { kind: 'url' }, 'publish events to a NATS server'),
+  row('operation', 'listen', 'HOST:PORT', '127.0.0.1:0', { kind: 'listen' }, 'port 0: a free one'),
+  row(
+    'operation',
+    'insecure',
+    '',
+    false,
+    { kind: 'switch' },
+    'allow listening beyond loopback, without encryption or passwords',
+  ),
+  row('operation', 'json', '', false, { kind: 'switch' }, 'last line of stdout: the result as JSON'),
+];
+
+export const optionNames: readonly string[] = optionTable.map((option) => option.name);
+
+/** Options that a worker takes of the same name. */
+export const workerOptionNames: readonly string[] = ['data', 'backend', 'require-gpu'];
+
+/** Options of a coordinator, which starts no workers and computes nothing. */
+export const coordinatorOptionNames: readonly string[] = optionNames.filter(
+  (name) => !['workers', 'backend', 'require-gpu'].includes(name),
+);
+
+/** `micro-batch` → `microBatch`. */
+export function camelCase(name: string): string {
+  return name.replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+/** `--min-workers N`, `--[no-]knn`: as help and commander write it. */
+export function flagOf(option: OptionSpec): string {
+  return option.placeholder === '' ? `--${option.name}` : `--${option.name} <${option.placeholder}>`;
+}

@@ -1,0 +1,50 @@
+/**
+ * The compute port: what a worker asks of the machine that does the tensor arithmetic.
+ *
+ * One fixed shape for every training leaf. Weights stay loaded until others come. Every
+ * implementation (TensorFlow, wasm) passes the same contract and parity suites.
+ */
+import type { ViewInput } from '../core/view.ts';
+
+export interface DeviceDescription {
+  backend: 'tensorflow' | 'wasm';
+  /** `GPU` or `CPU`, as the backend itself reports after its first allocation. */
+  device: string;
+  /** Version of TensorFlow or of the wasm backend. */
+  version: string;
+  /** Threads within an operation, and operations side by side. */
+  intraOpThreads: number;
+  interOpThreads: number;
+}
+
+export interface LeafInput {
+  /** [m, canvas, canvas, 3] */
+  pixels: Uint8Array;
+  view1: ViewInput;
+  view2: ViewInput;
+}
+
+export interface LeafOutput {
+  /**
+   * Gradient of the mean loss over the micro-batch (parameterCount elements), then the batch-norm
+   * moments of view 1 and of view 2 (statisticCount elements each: mean and *unbiased* variance).
+   */
+  payload: Float32Array;
+  /** Mean loss of the micro-batch; f32 value. */
+  loss: number;
+  /** Mean over channels of the unbiased std of z/‖z‖, mean of both views; f32 value. */
+  std: number;
+}
+
+export interface Compute {
+  describe(): DeviceDescription;
+  /** Takes the flat weights and running statistics; both may be reused by the caller afterwards. */
+  load(weights: Float32Array, statistics: Float32Array): Promise<void>;
+  /** Training leaf: forward and backward of both views. Running statistics are not touched. */
+  leaf(input: LeafInput): Promise<LeafOutput>;
+  /** Pooled encoder features in inference mode, [n, featureWidth]; any n ≥ 1. */
+  features(pixels: Uint8Array, view: ViewInput): Promise<Float32Array>;
+  /** One view as it enters the network but before normalisation, [n, size, size, 3] in [0, 1]. */
+  view(pixels: Uint8Array, view: ViewInput): Promise<Float32Array>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,27 @@
+/**
+ * Every limit of the wire in one place. None needs to be touched.
+ */
+
+/** Version of proto/tandem/v1 as spoken here; both sides must agree. */
+export const protoVersion = 1;
+
+/** Elements of a bucket: the unit in which gradients are pulled and reduced (1 MiB of f32). */
+export const bucketElements = 256 * 1024;
+/** Bytes of a chunk of weights or samples. */
+export const chunkBytes = 1024 * 1024;
+/** Largest message either side takes. */
+export const messageBytesMax = 2 * 1024 * 1024;
+/** HTTP/2 window of a session and of a stream: how much may be on its way unread. */
+export const windowBytes = 32 * 1024 * 1024;
+/** Buckets that the coordinator has asked for and not yet consumed. */
+export const bucketCredit = 24;
+/** A worker is heard at least so often, milliseconds. */
+export const heartbeatMs = 1000;
+/** A worker that was not heard for so long is lost, milliseconds. */
+export const silenceMs = 15_000;
+/** Control streams that a coordinator serves at once. */
+export const workersMax = 1024;
+/** Watchers that a coordinator serves at once. */
+export const watchersMax = 256;
+/** Largest encoded image that travels, bytes. */
+export const sampleBytesMax = 256 * 1024 * 1024;

@@ -1,0 +1,190 @@
+/**
+ * The fold over events: what a view shows after any sequence of them.
+ */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { EventBody, RunEvent } from '../../../shared/core/events.ts';
+import {
+  emptySummary,
+  fold,
+  lossHistoryMax,
+  type RunSummary,
+  stdRatio,
+  workersMax,
+} from '../../../shared/core/summary.ts';
+
+/** Events numbered from 1, a second apart. */
+function story(entries: readonly (readonly [number, EventBody])[]): RunEvent[] {
+  return entries.map(([step, body], index) => ({
+    seq: index + 1,
+    time: new Date(Date.UTC(2026, 0, 1, 0, 0, index)).toISOString(),
+    step,
+    because: 'told',
+    ...body,
+  }));
+}
+
+const opened = (changes: Partial<Extract<EventBody, { kind: 'run-opened' }>> = {}): EventBody => ({
+  kind: 'run-opened',
+  version: 1,
+  run: '0001',
+  generation: 1,
+  totalSteps: 10,
+  stopAt: null,
+  images: 640,
+  batch: 64,
+  microBatch: 32,
+  model: 'resnet18',
+  outputWidth: 2048,
+  data: 'synthetic',
+  ...changes,
+});
+const joined = (worker: string): EventBody => ({
+  kind: 'worker-joined',
+  worker,
+  pid: 7,
+  host: 'here',
+  device: 'CPU',
+});
+const committed = (loss: number, imagesPerSecond = 64): EventBody => ({
+  kind: 'step-committed',
+  epoch: 0.1,
+  loss,
+  std: 0.02,
+  learningRate: 0.01,
+  imagesPerSecond,
+  workers: 2,
+  record: 'r',
+});
+const knn = (accuracy: number): EventBody => ({
+  kind: 'knn-measured',
+  accuracy,
+  standardError: 0.02,
+  queries: 100,
+  references: 500,
+});
+const foldAll = (events: readonly RunEvent[], from: RunSummary = emptySummary): RunSummary =>
+  events.reduce(fold, from);
+
+test('a short run folds to its result', () => {
+  const summary = foldAll(
+    story([
+      [0, opened()],
+      [0, joined('a')],
+      [0, joined('b')],
+      [0, knn(0.3)],
+      [1, committed(-0.1)],
+      [2, committed(-0.2)],
+      [2, { kind: 'worker-left', worker: 'b' }],
+      [10, committed(-0.5)],
+      [10, { kind: 'checkpoint-saved', checkpoint: 'c', digest: 'd', bytes: 9 }],
+      [10, knn(0.5)],
+      [10, { kind: 'run-done', stopped: false, loss: -0.5, std: 0.02, digest: 'd', checkpoint: 'c' }],
+    ]),
+  );
+  assert.equal(summary.state, 'done');
+  assert.deepEqual([summary.step, summary.loss, summary.seq], [10, -0.5, 11]);
+  assert.deepEqual([summary.knnBefore?.accuracy, summary.knnAfter?.accuracy], [0.3, 0.5]);
+  assert.deepEqual(summary.checkpoint, { path: 'c', digest: 'd', step: 10, bytes: 9 });
+  assert.deepEqual(
+    summary.workers.map((worker) => [worker.id, worker.state]),
+    [
+      ['a', 'live'],
+      ['b', 'left'],
+    ],
+  );
+  assert.deepEqual(
+    summary.lossHistory.map((point) => point.step),
+    [1, 2, 10],
+  );
+  assert.equal(summary.secondsLeft, null);
+});
+
+test('an event folded twice counts once', () => {
+  const events = story([
+    [0, opened()],
+    [1, committed(-0.1)],
+    [1, { kind: 'warning', code: 'w', message: 'm' }],
+  ]);
+  const once = foldAll(events);
+  assert.deepEqual(foldAll([...events, ...events]), once);
+  assert.equal(once.warningCount, 1);
+});
+
+test('time left follows the rate, and the first step, which compiles, is forgotten', () => {
+  const slow = foldAll(story([[0, opened()], [1, committed(0, 1)]]));
+  assert.equal(slow.secondsLeft, 9 * 64);
+  const later = foldAll(story([[0, opened()], [1, committed(0, 1)], [2, committed(0, 64)]]));
+  assert.equal(later.imagesPerSecond, 64);
+  assert.equal(later.secondsLeft, 8);
+  const stopping = foldAll(story([[0, opened({ stopAt: 5 })], [1, committed(0, 64)]]));
+  assert.equal(stopping.secondsLeft, 4);
+});
+
+test('the rate is smoothed in seconds a step, so that it predicts time', () => {
+  const steps = Array.from({ length: 40 }, (_, i) => [i + 1, committed(0, i % 2 ? 32 : 64)] as const);
+  const summary = foldAll(story([[0, opened({ totalSteps: 100 })], ...steps]));
+  // Equal numbers of steps at 64 and at 32 images a second average to 42.7, not to 48.
+  assert.ok(Math.abs((summary.imagesPerSecond ?? 0) - 42.7) < 3, `${summary.imagesPerSecond}`);
+});
+
+test('a new generation forgets workers and rate and goes on from where the run stood', () => {
+  const summary = foldAll(
+    story([
+      [0, opened()],
+      [0, joined('a')],
+      [1, committed(-0.1)],
+      [1, { kind: 'run-done', stopped: true, loss: -0.1, std: 0, digest: 'd', checkpoint: 'c' }],
+      [1, opened({ generation: 2 })],
+    ]),
+  );
+  assert.equal(summary.state, 'training');
+  assert.deepEqual([summary.generation, summary.step, summary.result], [2, 1, null]);
+  assert.deepEqual([summary.workers, summary.imagesPerSecond], [[], null]);
+  assert.equal(summary.lossHistory.length, 1);
+});
+
+test('a rewind takes back the steps after it', () => {
+  const entries: [number, EventBody][] = [
+    [0, opened()],
+    [1, committed(-0.1)],
+    [2, committed(-0.2)],
+    [3, committed(-0.3)],
+    [3, { kind: 'rewound', from: 3, to: 1, source: 'checkpoint' }],
+    [2, committed(-0.25)],
+  ];
+  const summary = foldAll(story(entries));
+  assert.deepEqual(
+    summary.lossHistory.map((point) => point.loss),
+    [-0.1, -0.25],
+  );
+});
+
+test('histories stay bounded over a hundred thousand events and keep first and recent steps', () => {
+  let summary = foldAll(story([[0, opened({ totalSteps: 60_000 })]]));
+  for (let step = 1; step <= 60_000; step += 1) {
+    const [event] = story([[step, committed(-step)]]);
+    if (event) summary = fold(summary, { ...event, seq: step + 1 });
+  }
+  assert.ok(summary.lossHistory.length <= lossHistoryMax);
+  assert.ok(summary.lossHistory.length > lossHistoryMax / 2);
+  assert.equal(summary.lossHistory[0]?.step, 1);
+  assert.ok(60_000 - (summary.lossHistory.at(-1)?.step ?? 0) < summary.lossStride);
+  for (let n = 0; n < workersMax + 50; n += 1) {
+    const [event] = story([[1, joined(`w${n}`)]]);
+    if (event) summary = fold(summary, { ...event, seq: summary.seq + 1 });
+  }
+  assert.equal(summary.workers.length, workersMax);
+});
+
+test('an event of a later version changes nothing but the number', () => {
+  const [event] = story([[0, { kind: 'comet-seen' } as unknown as EventBody]]);
+  assert.ok(event);
+  const summary = fold(emptySummary, event);
+  assert.deepEqual({ ...summary, seq: 0, lastAt: null }, emptySummary);
+});
+
+test('std·√d is 1 for directions spread at random and 0 for one point', () => {
+  assert.equal(stdRatio(1 / Math.sqrt(2048), 2048), 1);
+  assert.equal(stdRatio(0, 2048), 0);
+});

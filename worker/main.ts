@@ -1,0 +1,85 @@
+/**
+ * The worker's composition root: environment first, then data, compute thread and conversation.
+ */
+import { cpus, hostname } from 'node:os';
+import sharp from 'sharp';
+import { architecture } from '../shared/core/architecture.ts';
+import { Failure } from '../shared/core/failures.ts';
+import type { Backend, Method } from '../shared/core/method.ts';
+import { openDataset } from '../shared/adapters/open-dataset.ts';
+import type { Compute } from '../shared/ports/compute.ts';
+import { computeEnvironment } from './compute/environment.ts';
+import { threadedCompute } from './compute/threaded-compute.ts';
+import { runSession } from './shell/session.ts';
+
+export interface WorkerOptions {
+  /** HOST:PORT of the coordinator. */
+  coordinator: string;
+  /** A folder, `synthetic`, or null: images come from the coordinator. */
+  data: string | null;
+  backend: Backend | 'auto';
+  requireGpu: boolean;
+  name?: string;
+  signal: AbortSignal;
+  say?: (line: string) => void;
+  /** The variables that TensorFlow may see; by default the allow-list. Tests replace it. */
+  environment?: Record<string, string>;
+}
+
+/** Joins a coordinator and computes until the run is done. Rejects with a `Failure`. */
+export async function runWorker(options: WorkerOptions): Promise<void> {
+  adoptEnvironment(options.environment ?? computeEnvironment(process.env, { precision: 'f32' }));
+  const { coordinator, data, signal } = options;
+  await runSession({
+    coordinator,
+    name: options.name ?? `${hostname()}-${process.pid}`,
+    dataset: data === null ? null : openDataset(data),
+    compute: (method) => openCompute(options, method),
+    describe,
+    signal,
+    say: options.say ?? (() => undefined),
+  });
+}
+
+/** Makes this process's environment the given one, before TensorFlow is loaded. */
+function adoptEnvironment(environment: Record<string, string>): void {
+  for (const name of Object.keys(process.env)) if (!(name in environment)) delete process.env[name];
+  Object.assign(process.env, environment);
+}
+
+async function openCompute(options: WorkerOptions, method: Method): Promise<Compute> {
+  const net = architecture(method.model);
+  const open = (backend: Backend) => threadedCompute({ backend, method, architecture: net });
+  const compute = await open(options.backend === 'auto' ? 'tensorflow' : options.backend).catch(
+    (error: unknown) => {
+      const missing = error instanceof Failure && error.code === 'backend-missing';
+      if (!missing || options.backend !== 'auto' || options.requireGpu) throw error;
+      options.say?.(`computing with WebAssembly, many times slower: ${error.message}`);
+      return open('wasm');
+    },
+  );
+  const { device } = compute.describe();
+  if (options.requireGpu && !device.startsWith('GPU')) {
+    await compute.close();
+    throw new Failure(
+      'gpu-missing',
+      `--require-gpu expects a GPU; TensorFlow found ${device}. Check the NVIDIA driver and that ` +
+        'the CUDA build is installed (npm run setup), or leave the option out',
+    );
+  }
+  return compute;
+}
+
+/** What explains a refusal, on one line. */
+function describe(compute: Compute): string {
+  const { backend, device, version, intraOpThreads, interOpThreads } = compute.describe();
+  const cpu = cpus()[0]?.model.trim() ?? 'unknown CPU';
+  return [
+    `${backend} ${version} on ${device}`,
+    `${intraOpThreads} intra-op and ${interOpThreads} inter-op threads`,
+    cpu,
+    `sharp ${sharp.versions.sharp}`,
+    `${process.platform} ${process.arch}`,
+    `Node ${process.versions.node}`,
+  ].join(', ');
+}

@@ -1,0 +1,358 @@
+/**
+ * A worker's life: runs the conversation's effects on real streams, computes, and comes back with
+ * jittered backoff when the coordinator is away.
+ */
+import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { crc32 } from 'node:zlib';
+import { architecture } from '../../shared/core/architecture.ts';
+import { asFailure, Failure, type FailureCode, type Remedy } from '../../shared/core/failures.ts';
+import type { Method } from '../../shared/core/method.ts';
+import type { Sample } from '../../shared/core/sample.ts';
+import { unreachable } from '../../shared/core/unreachable.ts';
+import type { Compute } from '../../shared/ports/compute.ts';
+import type { Dataset } from '../../shared/ports/dataset.ts';
+import { protoVersion } from '../../shared/wire/limits.ts';
+import type { ConverseRequest, ConverseResponse } from '../../shared/wire/messages.ts';
+import { bytesOf } from '../../shared/wire/tensors.ts';
+import {
+  beginConversation,
+  type ConversationEffect,
+  type ConversationEvent,
+  converse,
+  type Task,
+  type Welcome,
+} from '../core/conversation.ts';
+import { runCanary } from './canary.ts';
+import { type ImageSource, imageSource, SampleFailure } from './images.ts';
+import { prepareSurvey } from './leaf-input.ts';
+import { type FinishedNode, runNode } from './node-runner.ts';
+import { type LoadedWeights, openTransport, type Transport } from './transport.ts';
+
+export interface SessionOptions {
+  /** HOST:PORT of the coordinator. */
+  coordinator: string;
+  name: string;
+  /** The worker's own data, or null. */
+  dataset: Dataset | null;
+  /** Makes the compute for a method; called once a run. */
+  compute: (method: Method) => Promise<Compute>;
+  describe: (compute: Compute) => string;
+  signal: AbortSignal;
+  say: (line: string) => void;
+}
+
+/** Attempts to reach a coordinator before the worker gives up: about five minutes. */
+const reconnectsMax = 150;
+const backoffMsMax = 2500;
+
+/** What a worker keeps of a run from one connection to the next. */
+interface Prepared {
+  run: string;
+  method: Method;
+  compute: Compute;
+  samples: Sample[];
+  images: ImageSource;
+  stages: { name: string; sha256: string }[];
+  loaded: LoadedWeights & { hash: string };
+}
+
+/** Serves runs until one is done; rejects with the failure that ends it. */
+export function runSession(options: SessionOptions): Promise<void> {
+  const { say, signal, name } = options;
+  let state = beginConversation;
+  let transport: Transport | null = null;
+  let stream: ReturnType<Transport['converse']> | null = null;
+  let gradients: { end(): void } | null = null;
+  let heartbeat: NodeJS.Timeout | null = null;
+  let prepared: Prepared | null = null;
+  let working = new AbortController();
+  /** One job at a time: a new one begins when the one before has let go of the compute thread. */
+  let job: Promise<void> = Promise.resolve();
+  const held = new Map<string, FinishedNode & { step: number }>();
+  const nodeKey = (n: { step: number; level: number; index: number }) =>
+    `${n.step}/${n.level}/${n.index}`;
+
+  return new Promise<void>((resolve, reject) => {
+    const send = (message: ConverseRequest) => {
+      if (stream && !stream.destroyed && stream.writable) stream.write(message);
+    };
+
+    function dispatch(event: ConversationEvent): void {
+      const turn = converse(state, event);
+      state = turn.state;
+      for (const effect of turn.effects) {
+        try {
+          perform(effect);
+        } catch (error) {
+          end(asFailure(error));
+        }
+      }
+    }
+
+    function end(failure: Failure | null): void {
+      signal.removeEventListener('abort', stop);
+      working.abort(new Error('the worker ends'));
+      hangUp();
+      void job.finally(async () => {
+        await prepared?.compute.close();
+        if (failure) reject(failure);
+        else resolve();
+      });
+    }
+
+    function hangUp(): void {
+      if (heartbeat) clearInterval(heartbeat);
+      gradients?.end();
+      stream?.end();
+      const old = transport;
+      transport = null;
+      stream = null;
+      gradients = null;
+      // Last words (a leave message) get a moment to travel.
+      if (old) setTimeout(() => old.close(), 100);
+    }
+
+    function connect(): void {
+      const opened = openTransport(options.coordinator);
+      transport = opened;
+      const control = opened.converse();
+      stream = control;
+      const lost = (reason: string) => {
+        if (stream !== control) return;
+        hangUp();
+        dispatch({ kind: 'disconnected', reason });
+      };
+      control.on('data', (message: ConverseResponse) => take(message));
+      control.on('error', (error: Error) => lost(error.message));
+      control.on('end', () => lost('the coordinator ended the conversation'));
+      dispatch({ kind: 'connected' });
+    }
+
+    function take(message: ConverseResponse): void {
+      if (message.welcome) dispatch({ kind: 'welcomed', welcome: message.welcome });
+      else if (message.admitted) dispatch({ kind: 'admitted' });
+      else if (message.lease) dispatch({ kind: 'tasked', task: { kind: 'lease', ...message.lease } });
+      else if (message.surveyLease)
+        dispatch({ kind: 'tasked', task: { kind: 'survey', ...message.surveyLease } });
+      else if (message.stepCommitted) dispatch({ kind: 'step-committed', ...message.stepCommitted });
+      else if (message.refused) {
+        const { code, message: text, remedy } = message.refused;
+        dispatch({
+          kind: 'refused',
+          code: code as FailureCode,
+          message: text,
+          remedy: remedy as Remedy,
+        });
+      } else if (message.runDone) dispatch({ kind: 'run-done', message: message.runDone.message });
+    }
+
+    function perform(effect: ConversationEffect): void {
+      switch (effect.kind) {
+        case 'join':
+          // The description is only known once the compute is there; it comes with the second join.
+          send({
+            join: {
+              protoVersion,
+              worker: name,
+              pid: process.pid,
+              host: hostname(),
+              description: prepared ? options.describe(prepared.compute) : '',
+              credential: new Uint8Array(0),
+            },
+          });
+          return;
+        case 'prove':
+          heartbeat = setInterval(
+            () => send({ heartbeat: { state: state.phase } }),
+            effect.welcome.heartbeatMs,
+          );
+          prove(effect.welcome);
+          return;
+        case 'send-ready': {
+          const description = prepared ? options.describe(prepared.compute) : '';
+          send({ ready: { stages: effect.stages, description } });
+          return;
+        }
+        case 'open-gradients':
+          gradients =
+            transport?.serveGradients(
+              name,
+              state.generation,
+              (wish) => held.get(nodeKey(wish))?.payload,
+            ) ?? null;
+          return;
+        case 'work':
+          work(effect.task);
+          return;
+        case 'send-node': {
+          const { generation, step, level, index } = effect.task;
+          send({ nodeReady: { generation, step, level, index, leaves: effect.leaves } });
+          return;
+        }
+        case 'send-features': {
+          const { generation, chunk } = effect.task;
+          const { features } = effect;
+          send({ featuresReady: { generation, chunk, features, crc32: crc32(features) } });
+          return;
+        }
+        case 'send-failed': {
+          const { generation, step } = effect.task;
+          const { code, message, sample } = effect;
+          const samplePlusOne = sample === null ? 0 : sample + 1;
+          send({ leaseFailed: { generation, step, code, message, samplePlusOne } });
+          return;
+        }
+        case 'forget':
+          for (const [key, node] of held) if (node.step <= effect.step) held.delete(key);
+          fetchAhead(effect.weightsHash);
+          return;
+        case 'forget-all':
+          held.clear();
+          working.abort(new Error('the coordinator began anew'));
+          return;
+        case 'reconnect':
+          void reconnect(effect.failures, effect.reason);
+          return;
+        case 'send-leave':
+          send({ leave: { reason: effect.reason } });
+          return;
+        case 'end':
+          say(effect.message);
+          end(effect.failure ? new Failure(effect.failure.code, effect.failure.message) : null);
+          return;
+        default:
+          unreachable(effect);
+      }
+    }
+
+    async function reconnect(failures: number, reason: string): Promise<void> {
+      working.abort(new Error(reason));
+      if (failures > reconnectsMax) {
+        const text = `no coordinator answers at ${options.coordinator}: ${reason}`;
+        end(new Failure('coordinator-unreachable', text));
+        return;
+      }
+      if (failures === 1 || failures % 10 === 0) say(`away from the coordinator: ${reason}`);
+      const ceiling = Math.min(backoffMsMax, 100 * 2 ** Math.min(failures, 10));
+      await sleep(ceiling * (0.5 + Math.random() / 2), undefined, { ref: true });
+      if (state.phase === 'away') connect();
+    }
+
+    /** Runs after whatever computes now; failures become events. */
+    function queueJob(task: Task | null, run: (signal: AbortSignal) => Promise<void>): void {
+      const controller = new AbortController();
+      working = controller;
+      job = job.then(async () => {
+        if (controller.signal.aborted) return;
+        try {
+          await run(controller.signal);
+        } catch (error) {
+          if (controller.signal.aborted) return;
+          if (task === null || asFailure(error).code === 'backend-missing') {
+            end(asFailure(error));
+            return;
+          }
+          const sample = error instanceof SampleFailure ? error.sample : null;
+          const { code, message } = error instanceof SampleFailure ? error : asFailure(error);
+          dispatch({ kind: 'task-failed', task, code, message, sample });
+        }
+      });
+    }
+
+    function prove(welcome: Welcome): void {
+      queueJob(null, async () => {
+        const method = JSON.parse(welcome.method) as Method;
+        const known = prepared?.run === welcome.fingerprint + welcome.method ? prepared : null;
+        if (known === null) {
+          await prepared?.compute.close();
+          prepared = await prepareRun(options, welcome, method, () => transport);
+        }
+        if (prepared) dispatch({ kind: 'proved', stages: prepared.stages });
+      });
+    }
+
+    async function ensureWeights(run: Prepared, hash: string): Promise<void> {
+      if (run.loaded.hash === hash) return;
+      run.loaded.hash = '';
+      if (transport === null) throw new Failure('coordinator-unreachable', 'the coordinator is away');
+      await transport.pullWeights(state.generation, hash, run.loaded);
+      await run.compute.load(run.loaded.weights, run.loaded.statistics);
+      run.loaded.hash = hash;
+    }
+
+    /** The weights of the next step travel while its leases are still to come. */
+    function fetchAhead(hash: string): void {
+      const run = prepared;
+      if (run === null) return;
+      job = job.then(() => ensureWeights(run, hash)).catch(() => undefined);
+    }
+
+    function work(task: Task): void {
+      queueJob(task, async (aborted) => {
+        const run = prepared;
+        if (run === null) throw new Error('a task before the run is known');
+        await ensureWeights(run, task.weightsHash);
+        aborted.throwIfAborted();
+        const { method, samples, compute } = run;
+        const imageOf = run.images.images(task.gray);
+        if (task.kind === 'lease') {
+          const node = await runNode({ method, samples, compute, imageOf, signal: aborted }, task);
+          held.set(nodeKey(task), { ...node, step: task.step });
+          dispatch({ kind: 'node-finished', task, leaves: node.leaves });
+          return;
+        }
+        const first = task.chunk * task.chunkSize;
+        const { pixels, view } = await prepareSurvey(
+          method,
+          samples,
+          first,
+          task.chunkSize,
+          imageOf,
+        );
+        const features = await compute.features(pixels, view);
+        dispatch({ kind: 'features-finished', task, features: bytesOf(features) });
+      });
+    }
+
+    const stop = () =>
+      dispatch({ kind: 'stop-requested', reason: String(signal.reason ?? 'asked to stop') });
+    signal.addEventListener('abort', stop, { once: true });
+    if (signal.aborted) stop();
+    else connect();
+  });
+}
+
+async function prepareRun(
+  options: SessionOptions,
+  welcome: Welcome,
+  method: Method,
+  transport: () => Transport | null,
+): Promise<Prepared> {
+  const connection = transport();
+  if (connection === null) throw new Failure('coordinator-unreachable', 'the coordinator is away');
+  const samples = await connection.listSamples();
+  if (samples.length !== welcome.samples)
+    throw new Failure('bad-message', 'the sample list is not as long as was announced');
+  const compute = await options.compute(method);
+  const net = architecture(method.model);
+  const stages = await runCanary(method, net, compute);
+  const shared = (elements: number) => new Float32Array(new SharedArrayBuffer(4 * elements)) as Float32Array;
+  return {
+    run: welcome.fingerprint + welcome.method,
+    method,
+    compute,
+    samples,
+    images: imageSource(method.canvas, options.dataset, (sha256) => {
+      const now = transport();
+      if (now === null) throw new Failure('coordinator-unreachable', 'the coordinator is away');
+      return now.fetchSample(sha256);
+    }),
+    stages,
+    loaded: {
+      hash: '',
+      weights: shared(net.parameterCount),
+      statistics: shared(net.statisticCount),
+    },
+  };
+}

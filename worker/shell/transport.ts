@@ -1,0 +1,141 @@
+/**
+ * The worker's gRPC calls. Control and data have a connection each, so a heartbeat never waits
+ * behind a gradient.
+ */
+import { createHash } from 'node:crypto';
+import { crc32 } from 'node:zlib';
+import * as grpc from '@grpc/grpc-js';
+import { channelOptions, TrainingService, writeTo } from '../../shared/adapters/grpc.ts';
+import { Failure } from '../../shared/core/failures.ts';
+import type { Sample } from '../../shared/core/sample.ts';
+import { bucketElements, sampleBytesMax } from '../../shared/wire/limits.ts';
+import type {
+  BucketMessage,
+  BucketWish,
+  ConverseRequest,
+  ConverseResponse,
+  WeightsChunk,
+} from '../../shared/wire/messages.ts';
+import { parseSamples } from '../../shared/wire/samples.ts';
+import { bytesOf, copyFloats } from '../../shared/wire/tensors.ts';
+
+type Duplex<A, B> = grpc.ClientDuplexStream<A, B>;
+type Readable<T> = grpc.ClientReadableStream<T>;
+
+interface Stub {
+  converse(metadata: grpc.Metadata): Duplex<ConverseRequest, ConverseResponse>;
+  pushGradients(metadata: grpc.Metadata): Duplex<BucketMessage, BucketWish>;
+  pullWeights(request: object, options: grpc.CallOptions): Readable<WeightsChunk>;
+  listSamples(request: object, options: grpc.CallOptions): Readable<{ lines: string }>;
+  fetchSample(request: object, options: grpc.CallOptions): Readable<{ data: Uint8Array }>;
+}
+
+/** Longest wait for one of the data calls, milliseconds. */
+const callMs = 120_000;
+
+export interface LoadedWeights {
+  weights: Float32Array;
+  statistics: Float32Array;
+}
+
+export interface Transport {
+  converse(): Duplex<ConverseRequest, ConverseResponse>;
+  /** Serves the coordinator's wishes from the finished nodes until the stream ends. */
+  serveGradients(
+    worker: string,
+    generation: number,
+    payloadOf: (wish: BucketWish) => Float32Array | undefined,
+  ): { end(): void };
+  /** Fills the vectors with the weights of this hash; rejects where they are not current. */
+  pullWeights(generation: number, weightsHash: string, into: LoadedWeights): Promise<void>;
+  listSamples(): Promise<Sample[]>;
+  fetchSample(sha256: string): Promise<Uint8Array>;
+  close(): void;
+}
+
+export function openTransport(address: string): Transport {
+  const client = () =>
+    new TrainingService(address, grpc.credentials.createInsecure(), channelOptions);
+  const control = client();
+  const data = client();
+  const controlStub = control as unknown as Stub;
+  const dataStub = data as unknown as Stub;
+  const within = (): grpc.CallOptions => ({ deadline: Date.now() + callMs });
+  return {
+    converse: () => controlStub.converse(new grpc.Metadata()),
+    serveGradients(worker, generation, payloadOf) {
+      const metadata = new grpc.Metadata();
+      metadata.set('worker', worker);
+      metadata.set('generation', String(generation));
+      const stream = dataStub.pushGradients(metadata);
+      let last: Promise<void> = Promise.resolve();
+      stream.on('data', (wish: BucketWish) => {
+        last = last.then(() => answer(stream, wish, payloadOf(wish)));
+        last.catch(() => stream.cancel());
+      });
+      // The control stream tells of the same loss; here it only must not be unhandled.
+      stream.on('error', () => undefined);
+      return { end: () => stream.end() };
+    },
+    async pullWeights(generation, weightsHash, into) {
+      const hash = createHash('sha256');
+      const weightBytes = into.weights.byteLength;
+      let received = 0;
+      const call = dataStub.pullWeights({ generation, weightsHash }, within());
+      for await (const chunk of call as AsyncIterable<WeightsChunk>) {
+        const { offset, data: bytes } = chunk;
+        const end = offset + bytes.length;
+        const inWeights = end <= weightBytes;
+        const fits =
+          offset === received && (inWeights || offset >= weightBytes) &&
+          end <= weightBytes + into.statistics.byteLength && bytes.length % 4 === 0;
+        if (!fits || crc32(bytes) !== chunk.crc32) {
+          call.cancel();
+          throw new Failure('bad-message', 'the weights arrived damaged or out of order');
+        }
+        if (inWeights) {
+          hash.update(bytes);
+          copyFloats(bytes, into.weights, offset / 4);
+        } else copyFloats(bytes, into.statistics, (offset - weightBytes) / 4);
+        received = end;
+      }
+      if (received !== weightBytes + into.statistics.byteLength || hash.digest('hex') !== weightsHash)
+        throw new Failure('bad-message', 'the weights do not have the hash that was announced');
+    },
+    async listSamples() {
+      const lines: string[] = [];
+      const call = dataStub.listSamples({}, within());
+      for await (const part of call as AsyncIterable<{ lines: string }>) lines.push(part.lines);
+      return parseSamples(lines.join(''));
+    },
+    async fetchSample(sha256) {
+      const parts: Uint8Array[] = [];
+      let bytes = 0;
+      const call = dataStub.fetchSample({ sha256 }, within());
+      for await (const part of call as AsyncIterable<{ data: Uint8Array }>) {
+        bytes += part.data.length;
+        if (bytes > sampleBytesMax) {
+          call.cancel();
+          throw new Failure('sample-unavailable', 'the image is too large to travel');
+        }
+        parts.push(part.data);
+      }
+      return Buffer.concat(parts);
+    },
+    close() {
+      control.close();
+      data.close();
+    },
+  };
+}
+
+async function answer(
+  stream: Duplex<BucketMessage, BucketWish>,
+  wish: BucketWish,
+  payload: Float32Array | undefined,
+): Promise<void> {
+  if (payload === undefined) throw new Error('a node was asked for that is not held');
+  const start = wish.bucket * bucketElements;
+  const data = bytesOf(payload.subarray(start, start + bucketElements));
+  await writeTo(stream, { ...wish, data, crc32: crc32(data) });
+}
