@@ -16,5 +16,6 @@ if (major < 20 || (major === 20 && minor < 15)) {
   console.error('tandem: the program is not built yet (no dist/cli/main.js). Run: npm run setup');
   process.exitCode = 1;
 } else {
-  await import(main.href);
+  const { run } = await import(main.href);
+  process.exitCode = await run(process.argv.slice(2));
 }

@@ -35,7 +35,9 @@ export function configLayer(text: string, file: string): ConfigLayer {
     return { source: 'file', file, values, lines };
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new Failure('bad-config', `${file}: its aliases cannot be resolved: ${reason}.`, { cause });
+    throw new Failure('bad-config', `${file}: its aliases cannot be resolved: ${reason}.`, {
+      cause,
+    });
   }
 }
 

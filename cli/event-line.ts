@@ -10,6 +10,11 @@ export function eventText(event: RunEvent, outputWidth = 0): string {
   return printable(text(event, outputWidth)).replaceAll('\n', ' ');
 }
 
+/** What computes, without the versions and threads that follow it. */
+export function shortDevice(device: string): string {
+  return device.split(', ')[0] ?? device;
+}
+
 function text(event: RunEvent, outputWidth: number): string {
   switch (event.kind) {
     case 'run-opened': {
@@ -22,15 +27,15 @@ function text(event: RunEvent, outputWidth: number): string {
       );
     }
     case 'worker-joined':
-      return `worker ${event.worker} joined: ${event.device}, pid ${event.pid} on ${event.host}`;
+      return `${event.worker} joined: ${shortDevice(event.device)}, pid ${event.pid} on ${event.host}`;
     case 'worker-left':
-      return `worker ${event.worker} left: ${event.because}`;
+      return `${event.worker} left: ${event.because}`;
     case 'worker-refused':
-      return `worker ${event.worker} refused: ${event.message} (${event.code})`;
+      return `${event.worker} refused: ${event.message} (${event.code})`;
     case 'lease-moved': {
       const { first, count: n, from } = event;
       const which = n === 1 ? `micro-batch ${first}` : `micro-batches ${first} to ${first + n - 1}`;
-      return `${which} taken from worker ${from}: ${event.because}`;
+      return `${which} taken from ${from}: ${event.because}`;
     }
     case 'sample-undecodable':
       return `${event.path} cannot be decoded by any worker; it counts as mid-gray`;

@@ -1,10 +1,11 @@
 /**
  * Following the events of a run folder by polling, which works on every file system.
  *
- * `events.jsonl` only grows; a line counts once its newline is there. The end is known from the
+ * `events.jsonl` only grows, or is replaced by a copy of itself when another generation of
+ * coordinator takes the folder; a line counts once its newline is there. The end is known from the
  * events themselves, or from the silence of a folder in which no coordinator lives.
  */
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -32,25 +33,43 @@ export function isLast(event: RunEvent): boolean {
   return event.kind === 'run-done' || event.kind === 'run-failed';
 }
 
-/** Complete lines of a growing file, as they come; null each time its end was reached. */
+/** Is this still the file of that name? A new generation of coordinator replaces it by a copy. */
+async function isCurrent(handle: FileHandle, file: string): Promise<boolean> {
+  const [held, named] = await Promise.all([handle.stat(), stat(file).catch(() => null)]);
+  return named === null || (held.ino === named.ino && held.dev === named.dev);
+}
+
+/**
+ * Complete lines of a growing file, as they come; null each time its end was reached. Where the
+ * file was replaced, it is read again from its beginning.
+ */
 async function* growingLines(file: string, signal: AbortSignal): AsyncIterable<string | null> {
-  let handle: FileHandle | null = null;
   const buffer = Buffer.alloc(chunkBytes);
-  const decoder = new StringDecoder('utf8');
+  let handle: FileHandle | null = null;
+  let decoder = new StringDecoder('utf8');
   let position = 0;
   let rest = '';
   try {
     while (true) {
       handle ??= await open(file, 'r').catch(() => null);
-      const read = handle === null ? 0 : (await handle.read(buffer, 0, chunkBytes, position)).bytesRead;
-      position += read;
+      const read =
+        handle === null ? 0 : (await handle.read(buffer, 0, chunkBytes, position)).bytesRead;
       if (read === 0) {
+        if (handle !== null && !(await isCurrent(handle, file))) {
+          await handle.close();
+          handle = null;
+          decoder = new StringDecoder('utf8');
+          position = 0;
+          rest = '';
+          continue;
+        }
         yield null;
         // After the signal one more look was taken, so nothing written before it is missed.
         if (signal.aborted) return;
         await sleep(pollMs, undefined, { signal }).catch(() => undefined);
         continue;
       }
+      position += read;
       const parts = (rest + decoder.write(buffer.subarray(0, read))).split('\n');
       rest = parts.pop() ?? '';
       if (rest.length > lineCharsMax) {

@@ -97,7 +97,10 @@ async function* missed(
 }
 
 /** Events of one run in order, or of all runs as they come where none is named. */
-export async function* followNats(url: string, options: FollowNatsOptions): AsyncIterable<RunEvent> {
+export async function* followNats(
+  url: string,
+  options: FollowNatsOptions,
+): AsyncIterable<RunEvent> {
   const client = await connected(url);
   const ordered = options.run !== undefined || options.refill !== undefined;
   let last = options.since;

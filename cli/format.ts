@@ -57,9 +57,9 @@ export function plural(n: number, noun: string, many = `${noun}s`): string {
   return `${count(n)} ${n === 1 ? noun : many}`;
 }
 
-/** An epoch, with one digit unless it is whole. */
+/** An epoch: whole, or with one digit, two near the beginning. */
 export function epoch(value: number): string {
-  return Number.isInteger(value) ? String(value) : value.toFixed(1);
+  return Number.isInteger(value) ? String(value) : value.toFixed(value < 0.1 ? 2 : 1);
 }
 
 /** Rows as columns, each as wide as its widest cell, two spaces apart. */
@@ -69,13 +69,16 @@ export function table(rows: readonly (readonly string[])[]): string {
     for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, cell.length);
   }
   const line = (row: readonly string[]): string =>
-    row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  ').trimEnd();
+    row
+      .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+      .join('  ')
+      .trimEnd();
   return rows.map(line).join('\n');
 }
 
 /** Text from a peer or a file without the characters that steer a terminal; bounded. */
 export function printable(text: string, most = 2000): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not get through.
+  // Every control character but tab and line feed.
   const clean = text.replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '?');
   return clean.length <= most ? clean : `${clean.slice(0, most)}…`;
 }

@@ -11,10 +11,15 @@ export interface Output {
   columns?: number;
 }
 
+/** Where the coordinator listens, or why this process ends. */
+export type ParentMessage = { address: string } | { failure: { code: string; message: string } };
+
 export interface Io {
   stdout: Output;
   stderr: Output;
   env: Record<string, string | undefined>;
+  /** Where a supervisor started this process: what it is told. */
+  toParent?: ((message: ParentMessage) => void) | undefined;
 }
 
 /** Runs until done or until `signal` fires; resolves to the exit code. Failures are thrown. */

@@ -46,9 +46,7 @@ function versionOf(): string {
 
 function exampleText(spec: CommandSpec): string {
   const width = Math.max(...spec.examples.map(([what]) => what.length));
-  const lines = spec.examples.map(
-    ([what, line]) => `  ${what.padEnd(width)}  ${program} ${line}`,
-  );
+  const lines = spec.examples.map(([what, line]) => `  ${what.padEnd(width)}  ${program} ${line}`);
   return `\nExamples:\n${lines.join('\n')}\n`;
 }
 
@@ -63,9 +61,15 @@ function failureOf(error: CommanderError, command: Command): Failure {
     return new Failure('bad-option', `unknown option "${quoted.replace(/=.*$/s, '')}".${help}`);
   }
   if (error.code === 'commander.unknownCommand') {
-    const offer = didYouMean(quoted, commands.map((spec) => spec.name));
+    const offer = didYouMean(
+      quoted,
+      commands.map((spec) => spec.name),
+    );
     const list = commands.map((spec) => spec.name).join(', ');
-    return new Failure('bad-option', `unknown command "${quoted}".${offer || ` There are: ${list}.`}`);
+    return new Failure(
+      'bad-option',
+      `unknown command "${quoted}".${offer || ` There are: ${list}.`}`,
+    );
   }
   if (error.code === 'commander.optionMissingArgument') {
     return new Failure('bad-option', `${quoted.split(' ')[0]} needs a value: ${quoted}.`);
@@ -102,7 +106,9 @@ export function prepare(argv: readonly string[], io: Io): Job | number {
     const last = words.pop() ?? '';
     let parent = root;
     for (const word of words) {
-      const group = settle(new Command(word)).description('look at data').usage('COMMAND [options]');
+      const group = settle(new Command(word))
+        .description('look at data')
+        .usage('COMMAND [options]');
       parent.addCommand(group);
       parent = group;
     }
@@ -149,6 +155,7 @@ export function prepare(argv: readonly string[], io: Io): Job | number {
 function report(error: unknown, io: Io, verbose: boolean): number {
   const failure = asFailure(error);
   io.stderr.write(`tandem: ${printable(failure.message)} (${failure.code})\n`);
+  io.toParent?.({ failure: { code: failure.code, message: failure.message } });
   if (verbose) {
     for (let at: unknown = failure; at instanceof Error; at = at.cause) {
       io.stderr.write(`${printable(at.stack ?? at.message, 20_000)}\n`);
@@ -157,30 +164,74 @@ function report(error: unknown, io: Io, verbose: boolean): number {
   return failures[failure.code].exit;
 }
 
-/** Runs `tandem` with these arguments (without node and script); resolves to the exit code. */
-export async function run(argv: readonly string[], io: Io = process): Promise<number> {
-  const interrupt = new AbortController();
-  const onSignal = (name: NodeJS.Signals): void => {
+/** The process as a command sees it. */
+function processIo(): Io {
+  const { stdout, stderr, env } = process;
+  const send = process.send?.bind(process);
+  return { stdout, stderr, env, toParent: send && ((message) => void send(message)) };
+}
+
+/** A stop that takes longer than this is explained, milliseconds. */
+const noticeMs = 300;
+/** How long a process whose supervisor died may take to finish in good order, milliseconds. */
+const orphanMs = 10_000;
+
+/**
+ * Turns signals into an orderly stop. A supervised process leaves Ctrl-C to its supervisor (the
+ * terminal sends it to both) and ends when that one is gone. Returns what undoes it.
+ */
+function listenForStops(interrupt: AbortController, io: Io): () => void {
+  const supervised = io.toParent !== undefined;
+  const stop = (reason: string): void => {
     if (interrupt.signal.aborted) process.exit(failures.interrupted.exit);
+    interrupt.abort(new Failure('interrupted', reason));
+  };
+  const onSignal = (name: NodeJS.Signals): void => {
+    if (supervised && name === 'SIGINT') return;
+    stop(`${name} received`);
+    if (supervised) return;
     const again = name === 'SIGINT' ? ' Ctrl-C again leaves at once.' : '';
-    io.stderr.write(`\ntandem: finishing in good order.${again}\n`);
-    interrupt.abort(new Failure('interrupted', `${name} received`));
+    // What ends at once needs no words.
+    setTimeout(() => {
+      io.stderr.write(`\ntandem: finishing in good order.${again}\n`);
+    }, noticeMs).unref();
   };
-  // A reader that went away (`| head`) is no failure of ours.
+  const onOrphaned = (): void => {
+    stop('the supervisor is gone');
+    setTimeout(() => process.exit(failures.interrupted.exit), orphanMs).unref();
+  };
+  // A reader that went away (`| head`, or a dead supervisor) is no failure of ours.
   const onPipe = (error: NodeJS.ErrnoException): void => {
-    if (error.code === 'EPIPE') process.exit(0);
-    throw error;
+    if (error.code !== 'EPIPE') throw error;
+    if (!supervised) process.exit(0);
   };
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  process.stdout.on('error', onPipe);
+  process.stderr.on('error', onPipe);
+  if (supervised) {
+    process.on('disconnect', onOrphaned);
+    // Listening to the supervisor must not keep a finished process alive.
+    process.channel?.unref();
+  }
+  return () => {
+    process.off('SIGINT', onSignal).off('SIGTERM', onSignal).off('disconnect', onOrphaned);
+    process.stdout.off('error', onPipe);
+    process.stderr.off('error', onPipe);
+  };
+}
+
+/** Runs `tandem` with these arguments (without node and script); resolves to the exit code. */
+export async function run(argv: readonly string[], io: Io = processIo()): Promise<number> {
+  let deafen = (): void => undefined;
   try {
     const job = prepare(argv, io);
     if (typeof job === 'number') return job;
-    process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
-    process.stdout.on('error', onPipe);
+    const interrupt = new AbortController();
+    deafen = listenForStops(interrupt, io);
     return await job(interrupt.signal);
   } catch (error) {
     return report(error, io, argv.includes('--verbose'));
   } finally {
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
-    process.stdout.off('error', onPipe);
+    deafen();
   }
 }

@@ -14,6 +14,7 @@ import { sampleAt } from '../shared/core/order.ts';
 import type { DecodedImage, Sample } from '../shared/core/sample.ts';
 import type { Compute } from '../shared/ports/compute.ts';
 import { createCompute } from '../worker/compute/compute.ts';
+import { computeEnvironment } from '../worker/compute/environment.ts';
 import { decodeImage, grayImage, pixelHash } from '../worker/shell/decode.ts';
 import { type KnownImage, prepareLeaf } from '../worker/shell/leaf-input.ts';
 import { contactSheet } from './contact-sheet.ts';
@@ -62,6 +63,8 @@ export async function writePreview(options: PreviewOptions): Promise<number> {
     return { image, hash: pixelHash(image) };
   };
   const { input } = await prepareLeaf(method, samples, 0, 0, imageOf);
+  // TensorFlow reads these when it is loaded, which is now.
+  Object.assign(process.env, computeEnvironment(process.env, { precision: 'f32' }));
   const compute = await computeFor(config.backend, method);
   try {
     const view1 = await compute.view(input.pixels, input.view1);

@@ -40,7 +40,10 @@ export function statusLine(summary: RunSummary, width: number): string {
     { text: `loss ${signed(summary.loss)}`, worth: 8 },
   ];
   if (summary.std !== null && summary.outputWidth > 0) {
-    parts.push({ text: `std·√d ${signed(stdRatio(summary.std, summary.outputWidth), 2)}`, worth: 5 });
+    parts.push({
+      text: `std·√d ${signed(stdRatio(summary.std, summary.outputWidth), 2)}`,
+      worth: 5,
+    });
   }
   if (summary.imagesPerSecond !== null) {
     parts.push({ text: `${rate(summary.imagesPerSecond)} img/s`, worth: 6 });
@@ -62,7 +65,9 @@ export function statusLine(summary: RunSummary, width: number): string {
 
 /** Events that get a line of their own while training. */
 function isNotable(event: RunEvent): boolean {
-  return event.kind !== 'step-committed' && event.kind !== 'run-done' && event.kind !== 'run-failed';
+  return (
+    event.kind !== 'step-committed' && event.kind !== 'run-done' && event.kind !== 'run-failed'
+  );
 }
 
 export interface ProgressOptions {
@@ -140,7 +145,7 @@ export class Progress {
 
   #draw(): void {
     if (this.#timer === null) return;
-    const width = Math.max(20, (this.#options.output.columns ?? 80) - 1);
+    const width = Math.max(20, (this.#options.output.columns || 80) - 1);
     let line = statusLine(this.summary, width);
     if (this.summary.loss === null) {
       const waited = duration((this.#options.now() - this.#startedAt) / 1000);

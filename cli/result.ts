@@ -73,13 +73,19 @@ export function resultBlock(summary: RunSummary, around: ResultSurroundings): st
   }
   if (summary.knnBefore !== null || summary.knnAfter !== null) {
     const { chance } = around;
-    const guess = chance === null ? '' : `guessing among ${chance.classes}: ${percent(chance.share)}`;
+    const guess =
+      chance === null ? '' : `guessing among ${chance.classes}: ${percent(chance.share)}`;
     rows.push(['kNN accuracy', knnText(summary.knnBefore, summary.knnAfter), guess]);
   }
-  rows.push(['checkpoint', checkpointPath(around.run, result.checkpoint)], ['digest', result.digest]);
+  rows.push(
+    ['checkpoint', checkpointPath(around.run, result.checkpoint)],
+    ['digest', result.digest],
+  );
   if (around.lossPicture !== null) rows.push(['loss curve', around.lossPicture]);
   // Long values would push the remarks off the screen: only rows with a remark share a column.
-  const remarked = table(rows.filter((r) => r[2] !== undefined).map((r) => [`  ${r[0].padEnd(12)}`, r[1], r[2] ?? '']));
+  const remarked = table(
+    rows.filter((r) => r[2] !== undefined).map((r) => [`  ${r[0].padEnd(12)}`, r[1], r[2] ?? '']),
+  );
   const plain = rows.filter((r) => r[2] === undefined).map((r) => `  ${r[0].padEnd(12)}  ${r[1]}`);
   const marks = summary.reproducible
     ? []

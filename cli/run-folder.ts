@@ -1,14 +1,44 @@
 /**
- * The run folder as the command line reads it: whether a coordinator lives in it, what its events
- * say so far. Only the coordinator writes there.
+ * The run folder as the command line sees it: where the next one goes, whether a coordinator lives
+ * in it, what its events say so far. Only the coordinator writes in it; made is it here, with an
+ * exclusive `mkdir`, so that two commands never share one.
  */
-import { createReadStream, readFileSync, statSync } from 'node:fs';
+import { createReadStream, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { CoordinatorAddress } from '../coordinator/shell/run-folder.ts';
 import type { RunEvent } from '../shared/core/events.ts';
 import { Failure } from '../shared/core/failures.ts';
 import { emptySummary, fold, type RunSummary } from '../shared/core/summary.ts';
+
+/** Makes `runs/0001` or the next free number and returns its path. Throws `disk`. */
+export function makeRunFolder(base = 'runs'): string {
+  try {
+    mkdirSync(base, { recursive: true });
+    const taken = readdirSync(base)
+      .filter((name) => /^\d{4,9}$/.test(name))
+      .map(Number);
+    for (let number = 1 + Math.max(0, ...taken); ; number += 1) {
+      const folder = join(base, String(number).padStart(4, '0'));
+      if (madeAlone(folder)) return folder;
+    }
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const message = `cannot make a run folder in ${base}: ${reason}. Use --run DIR.`;
+    throw new Failure('disk', message, { cause });
+  }
+}
+
+/** False where another made it first. */
+function madeAlone(folder: string): boolean {
+  try {
+    mkdirSync(folder);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+}
 
 /** Where the coordinator of a run listens, or null where none is said to live. */
 export function coordinatorOf(run: string): CoordinatorAddress | null {

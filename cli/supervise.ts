@@ -10,7 +10,8 @@ import { readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type Config, configFlags } from '../shared/core/config.ts';
-import { Failure, failures } from '../shared/core/failures.ts';
+import { coordinatorOptionNames } from '../shared/core/option-table.ts';
+import { Failure, type FailureCode, failures } from '../shared/core/failures.ts';
 import { computeEnvironment } from '../worker/compute/environment.ts';
 
 export interface SuperviseOptions {
@@ -36,10 +37,25 @@ const bin = fileURLToPath(
 interface Exit {
   code: number | null;
   signal: NodeJS.Signals | null;
+  /** What the child said of its own end. */
+  failure: { code: FailureCode; message: string } | null;
 }
 
-const exitOf = (child: ChildProcess): Promise<Exit> =>
-  new Promise((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })));
+/** What a child tells its supervisor. */
+interface ChildMessage {
+  address?: string;
+  failure?: Exit['failure'];
+}
+
+function exitOf(child: ChildProcess): Promise<Exit> {
+  let failure: Exit['failure'] = null;
+  child.on('message', (message: ChildMessage) => {
+    failure = message.failure ?? failure;
+  });
+  return new Promise((resolve) =>
+    child.once('close', (code, signal) => resolve({ code, signal, failure })),
+  );
+}
 
 /** NVIDIA GPUs of this machine, by their device files; none is usual. */
 function gpuCount(): number {
@@ -77,10 +93,10 @@ export async function superviseTrain(options: SuperviseOptions): Promise<void> {
     let deaths = 0;
     while (!over.signal.aborted) {
       const began = performance.now();
-      const { code, signal: killedBy } = await exitOf(launch());
+      const { code, signal: killedBy, failure } = await exitOf(launch());
       if (code === 0 || over.signal.aborted || signal.aborted) return;
-      if (code !== null && !mayRestart(code))
-        throw new Failure(codeOfExit(code), `${what} ended; what it said stands above`);
+      if (failure !== null && failures[failure.code].remedy === 'stop')
+        throw new Failure(failure.code, failure.message);
       deaths = performance.now() - began > quickMs ? 1 : deaths + 1;
       if (deaths > deathsMax)
         throw new Failure(
@@ -101,9 +117,9 @@ export async function superviseTrain(options: SuperviseOptions): Promise<void> {
     listening = resolve;
   });
   const launchCoordinator = () => {
-    const flags = configFlags({ ...config, listen: address, json: false }, coordinatorOptions);
+    const flags = configFlags({ ...config, listen: address, json: false }, coordinatorOptionNames);
     const child = start(['coordinator', ...flags, ...verbose], process.env);
-    child.on('message', (message: { address?: string }) => {
+    child.on('message', (message: ChildMessage) => {
       if (typeof message.address !== 'string') return;
       address = message.address;
       listening?.();
@@ -150,25 +166,4 @@ async function endAll(children: Set<ChildProcess>): Promise<void> {
   for (const child of children) child.kill('SIGTERM');
   while (children.size > 0 && performance.now() < deadline) await sleep(20);
   for (const child of children) child.kill('SIGKILL');
-}
-
-/** Options that the coordinator takes; the rest are the workers' or the front's. */
-const coordinatorOptions = [
-  'data', 'model', 'size', 'batch', 'micro-batch', 'epochs', 'steps', 'seed', 'learning-rate',
-  'weight-decay', 'min-workers', 'mixed-devices', 'checkpoint-every', 'stop-at', 'knn', 'run',
-  'nats', 'listen', 'insecure',
-];
-
-const codesByExit = new Map<number, string>(
-  Object.entries(failures).map(([code, kind]) => [kind.exit, code]),
-);
-
-/** A child that says what is wrong with its input is not asked again. */
-function mayRestart(exit: number): boolean {
-  const settled: readonly number[] = [64, 65, 66, 69, 73, 76, 78];
-  return !settled.includes(exit);
-}
-
-function codeOfExit(exit: number): Failure['code'] {
-  return (codesByExit.get(exit) ?? 'internal') as Failure['code'];
 }

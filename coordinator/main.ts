@@ -16,7 +16,7 @@ import {
 import { natsPublisher } from '../shared/adapters/nats-publisher.ts';
 import { architecture } from '../shared/core/architecture.ts';
 import { type Config, isLoopback, parseAddress } from '../shared/core/config.ts';
-import { Failure } from '../shared/core/failures.ts';
+import { asFailure, Failure } from '../shared/core/failures.ts';
 import { emptySummary, fold } from '../shared/core/summary.ts';
 import { protoVersion, silenceMs } from '../shared/wire/limits.ts';
 import { initialState, lastStep, type Plan } from './core/state.ts';
@@ -27,6 +27,7 @@ import { lossPicture } from './shell/loss-picture.ts';
 import { modelState } from './shell/model-state.ts';
 import { describeRun, openRun } from './shell/open-run.ts';
 import { recover } from './shell/recovery.ts';
+import { recordEvent } from './shell/record-event.ts';
 import type { RunContext } from './shell/run-context.ts';
 import { clearAddress, takeGeneration, writeAddress } from './shell/run-folder.ts';
 import { startRunLoop } from './shell/run-loop.ts';
@@ -132,7 +133,14 @@ export async function runCoordinator(options: CoordinatorOptions): Promise<Coord
   context.publisher =
     config.nats === null
       ? null
-      : natsPublisher(config.nats, name, (_state, message) => say(message));
+      : natsPublisher(config.nats, name, (state, message) => {
+          say(message);
+          if (state === 'connected') return;
+          const because = 'watchers refill from the coordinator; training does not wait';
+          recordEvent(context, { kind: 'warning', code: 'nats', message }, because).catch(
+            () => undefined,
+          );
+        });
 
   const knnBefore = plan.knn && recovered.step === 0 && events.lastOf('knn-measured') === undefined;
   const loop = startRunLoop(
@@ -143,9 +151,18 @@ export async function runCoordinator(options: CoordinatorOptions): Promise<Coord
   await openMissedEvents(context, recovered, describeRun(context));
 
   const server = tunedServer();
-  server.addService(TrainingService.service, trainingService(context, () => loop));
-  server.addService(RunService.service, runService(context, () => loop));
-  const health = new HealthImplementation({ '': 'SERVING', 'tandem.v1.TrainingService': 'SERVING' });
+  server.addService(
+    TrainingService.service,
+    trainingService(context, () => loop),
+  );
+  server.addService(
+    RunService.service,
+    runService(context, () => loop),
+  );
+  const health = new HealthImplementation({
+    '': 'SERVING',
+    'tandem.v1.TrainingService': 'SERVING',
+  });
   health.addToServer(server);
   new ReflectionService(packageDefinition).addToServer(server);
   const port = await bind(server, listen);
@@ -155,7 +172,7 @@ export async function runCoordinator(options: CoordinatorOptions): Promise<Coord
 
   const tick = setInterval(() => loop.dispatch({ kind: 'tick' }), 1000);
   const stop = () =>
-    loop.dispatch({ kind: 'stop-requested', reason: String(signal.reason ?? 'asked to stop') });
+    loop.dispatch({ kind: 'stop-requested', reason: asFailure(signal.reason).message });
   signal.addEventListener('abort', stop, { once: true });
   if (signal.aborted) stop();
 

@@ -1,16 +1,17 @@
 /**
  * `tandem coordinator`: the coordinator alone, for workers that are started by hand or by a cluster.
  *
- * stdout tells where it listens and, with `--json`, the result; what it decides goes to stderr.
+ * Draws the run as `train` does; with `--json` the last line of stdout is the result.
  */
 import { runCoordinator } from '../../coordinator/main.ts';
 import { Failure } from '../../shared/core/failures.ts';
 import { coordinatorOptionNames } from '../../shared/core/option-table.ts';
 import { type CommandSpec, declareOptions, readConfig } from '../command.ts';
 import { withData } from '../data-option.ts';
+import { drawRun } from '../draw-run.ts';
 import { printable } from '../format.ts';
 import { resultObject } from '../result.ts';
-import { summaryOf } from '../run-folder.ts';
+import { makeRunFolder, summaryOf } from '../run-folder.ts';
 
 export const coordinatorCommand: CommandSpec = {
   name: 'coordinator',
@@ -24,21 +25,32 @@ export const coordinatorCommand: CommandSpec = {
     command.option('--config <FILE>', 'YAML file of these options; flags win over it');
     declareOptions(command, coordinatorOptionNames);
   },
-  prepare(args, flags, { io }) {
+  prepare(args, flags, { io, verbose }) {
     if (args[0] !== undefined) throw new Failure('bad-option', `unexpected "${args[0]}".`);
     const config = withData(readConfig(flags).config);
     return async (signal) => {
-      const people = config.json ? io.stderr : io.stdout;
-      const { run, stopped } = await runCoordinator({
-        config,
-        signal,
-        say: (line) => io.stderr.write(`${printable(line)}\n`),
-        onListening: (address, folder) =>
-          people.write(`listening on ${address}, run folder ${folder}\n`),
-      });
-      const summary = await summaryOf(run);
-      people.write(stopped ? `stopped at step ${summary.step}\n` : `done at step ${summary.step}\n`);
-      if (config.json) io.stdout.write(`${JSON.stringify(resultObject(summary, run))}\n`);
+      const run = config.run ?? makeRunFolder();
+      // A supervisor hears the address itself and draws the run: no lines for people then.
+      const people = config.json || io.toParent !== undefined ? io.stderr : io.stdout;
+      const drawing =
+        io.toParent === undefined ? drawRun(run, await summaryOf(run), people, io) : null;
+      const note = drawing?.note ?? ((line: string) => void people.write(`${line}\n`));
+      try {
+        await runCoordinator({
+          config: { ...config, run },
+          signal,
+          say: (line) => verbose && note(printable(line)),
+          onListening: (address) => {
+            io.toParent?.({ address });
+            drawing?.note(`listening on ${address}, run folder ${run}`);
+          },
+        });
+      } finally {
+        await drawing?.end();
+      }
+      if (config.json) {
+        io.stdout.write(`${JSON.stringify(resultObject(await summaryOf(run), run))}\n`);
+      }
       return signal.aborted ? 130 : 0;
     };
   },

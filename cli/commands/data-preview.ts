@@ -31,7 +31,10 @@ export const dataPreviewCommand: CommandSpec = {
     const config = withData(parseConfig([flagLayer(flags)]).config);
     const count = String(flags['count'] ?? '24');
     if (!/^\d{1,3}$/.test(count) || Number(count) < 1 || Number(count) > contactTilesMax) {
-      throw new Failure('bad-option', `--count expects a whole number from 1 to ${contactTilesMax}, not "${count}".`);
+      throw new Failure(
+        'bad-option',
+        `--count expects a whole number from 1 to ${contactTilesMax}, not "${count}".`,
+      );
     }
     const out = String(flags['out']);
     if (!out.toLowerCase().endsWith('.png')) {
@@ -41,7 +44,7 @@ export const dataPreviewCommand: CommandSpec = {
       const { writePreview } = await import('../preview.ts');
       const say = (line: string): unknown => io.stderr.write(`${printable(line)}\n`);
       const pairs = await writePreview({ config, count: Number(count), out, signal, say });
-      io.stdout.write(`${out}: ${pairs} pairs, each row an image, its view 1 and its view 2\n`);
+      io.stdout.write(`${out}: ${pairs} pairs: each image, its view 1 and its view 2\n`);
       return 0;
     };
   },

@@ -98,7 +98,8 @@ export const digestCommand: CommandSpec = {
       if (!reproducible) {
         io.stderr.write('tandem: not reproducible: several device classes computed this run.\n');
       }
-      const line = flags['json'] === true ? JSON.stringify({ ...found, reproducible }) : found.digest;
+      const line =
+        flags['json'] === true ? JSON.stringify({ ...found, reproducible }) : found.digest;
       io.stdout.write(`${line}\n`);
       return 0;
     };

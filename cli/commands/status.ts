@@ -4,54 +4,41 @@
  */
 import { runClient } from '../../shared/adapters/run-client.ts';
 import { Failure } from '../../shared/core/failures.ts';
-import { emptySummary, type RunSummary } from '../../shared/core/summary.ts';
+import type { RunSummary } from '../../shared/core/summary.ts';
 import type { RunStatus } from '../../shared/wire/messages.ts';
 import type { CommandSpec } from '../command.ts';
+import { shortDevice } from '../event-line.ts';
 import { epoch, printable, rate, signed, table } from '../format.ts';
 import { checkRunFolder, coordinatorOf, summaryOf } from '../run-folder.ts';
 import { checkAddress } from './worker.ts';
 
-/** What `status --json` prints; figures are null where only the coordinator was asked. */
-export interface StatusReport {
-  run: string;
-  generation: number;
-  /** The coordinator's phase, or how the run rests. */
-  state: string;
-  step: number;
-  totalSteps: number;
-  epoch: number | null;
-  loss: number | null;
-  std: number | null;
-  imagesPerSecond: number | null;
-  workers: RunStatus['workers'];
-}
-
-/** The report from a living coordinator (or null) and from what the run's events add up to. */
-export function reportOf(status: RunStatus | null, summary: RunSummary): StatusReport {
+/** The status of a run whose coordinator is gone: nobody works on it. */
+export function restingStatus(summary: RunSummary): RunStatus {
   const { run, generation, step, totalSteps, loss, std, imagesPerSecond } = summary;
-  const known = summary.seq > 0;
-  const figures = { epoch: known ? summary.epoch : null, loss, std, imagesPerSecond };
-  if (status !== null) {
-    const { phase: state, workers } = status;
-    const { run: name, generation: life, step: at, totalSteps: total } = status;
-    return { run: name, generation: life, state, step: at, totalSteps: total, ...figures, workers };
-  }
   const state = summary.state === 'training' ? 'interrupted' : summary.state;
+  const figures = { epoch: summary.epoch, loss, std, imagesPerSecond };
   return { run, generation, state, step, totalSteps, ...figures, workers: [] };
 }
 
 /** The table for people. */
-export function statusText(status: StatusReport): string {
+export function statusText(status: RunStatus): string {
   const { workers, loss, std, imagesPerSecond } = status;
   const figures = [
     `step ${status.step}/${status.totalSteps}`,
-    ...(status.epoch === null ? [] : [`epoch ${epoch(status.epoch)}`]),
+    `epoch ${epoch(status.epoch)}`,
     ...(loss === null ? [] : [`loss ${signed(loss)}`]),
     ...(std === null ? [] : [`std ${signed(std)}`]),
     ...(imagesPerSecond === null ? [] : [`${rate(imagesPerSecond)} img/s`]),
   ];
   const head = `run ${status.run}: ${status.state}, generation ${status.generation}`;
-  const rows = workers.map((w) => [w.id, `${w.pid}`, w.host, w.device, w.state, `${w.step}`]);
+  const rows = workers.map((w) => [
+    w.id,
+    `${w.pid}`,
+    w.host,
+    shortDevice(w.device),
+    w.state,
+    `${w.step}`,
+  ]);
   const list =
     rows.length === 0
       ? 'no workers'
@@ -78,10 +65,7 @@ export const statusCommand: CommandSpec = {
     const given = flags['coordinator'] ?? (run === undefined ? io.env['TANDEM_COORDINATOR'] : null);
     const asked = typeof given === 'string' ? checkAddress(given) : null;
     if (asked === null && run === undefined) {
-      throw new Failure(
-        'bad-option',
-        'say which run: a run folder, or --coordinator HOST:PORT.',
-      );
+      throw new Failure('bad-option', 'say which run: a run folder, or --coordinator HOST:PORT.');
     }
     return async (signal) => {
       if (asked === null) checkRunFolder(run ?? '');
@@ -95,8 +79,8 @@ export const statusCommand: CommandSpec = {
           if (asked !== null) throw error;
         }
       }
-      const report = reportOf(status, run === undefined ? emptySummary : await summaryOf(run));
-      io.stdout.write(flags['json'] === true ? `${JSON.stringify(report)}\n` : statusText(report));
+      status ??= restingStatus(await summaryOf(run ?? ''));
+      io.stdout.write(flags['json'] === true ? `${JSON.stringify(status)}\n` : statusText(status));
       return 0;
     };
   },

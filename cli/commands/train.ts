@@ -7,7 +7,6 @@
  */
 import { mkdirSync, statSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
-import { newRunFolder } from '../../coordinator/shell/run-folder.ts';
 import {
   type Config,
   describeDifference,
@@ -15,17 +14,25 @@ import {
   methodOf,
   parseConfig,
 } from '../../shared/core/config.ts';
-import { asFailure, Failure, type FailureCode, failures } from '../../shared/core/failures.ts';
+import { Failure, type FailureCode, failures } from '../../shared/core/failures.ts';
 import { emptySummary, type RunSummary } from '../../shared/core/summary.ts';
 import { type CommandContext, type CommandSpec, declareOptions, readConfig } from '../command.ts';
 import { readRunConfig } from '../config-file.ts';
 import { withData } from '../data-option.ts';
-import { followEvents } from '../follow.ts';
-import { terminalOf } from '../io.ts';
-import { Progress } from '../progress.ts';
+import { drawRun } from '../draw-run.ts';
+import { printable } from '../format.ts';
 import { isComplete, resultBlock, resultObject } from '../result.ts';
-import { chanceOf, summaryOf } from '../run-folder.ts';
+import { chanceOf, makeRunFolder, summaryOf } from '../run-folder.ts';
 import { superviseTrain } from '../supervise.ts';
+
+const notedMax = 100;
+
+/** Lines in which TensorFlow tells about itself; warnings and errors (W, E) are no chatter. */
+function isChatter(line: string): boolean {
+  return /^(I\d{4} |WARNING: All log messages before absl|To enable the following instr)/.test(
+    line,
+  );
+}
 
 function isFailureCode(code: string): code is FailureCode {
   return Object.hasOwn(failures, code);
@@ -72,8 +79,8 @@ async function printResult(
 }
 
 async function train(asked: Config, context: CommandContext, signal: AbortSignal): Promise<number> {
-  const { io } = context;
-  const folder = asked.run ?? (await newRunFolder('runs'));
+  const { io, verbose } = context;
+  const folder = asked.run ?? makeRunFolder();
   const run = relative('', resolve(folder)) || '.';
   mkdirSync(run, { recursive: true });
   const config = { ...asked, run };
@@ -85,28 +92,21 @@ async function train(asked: Config, context: CommandContext, signal: AbortSignal
     return 0;
   }
 
-  const output = config.json ? io.stderr : io.stdout;
-  const now = (): number => performance.now();
-  const progress = new Progress({ output, ...terminalOf(output, io.env), now });
-  progress.remember(past);
-  const ended = new AbortController();
-  const watching = (async () => {
-    const options = { run, since: past.seq, signal: ended.signal, wait: true };
-    for await (const event of followEvents(options)) progress.event(event);
-  })().catch((error: unknown) => {
-    // What cannot be drawn does not stop the training.
-    progress.note(`tandem: progress can no longer be shown: ${asFailure(error).message}`);
-  });
-  progress.note(`run folder ${run}`);
+  const drawing = drawRun(run, past, config.json ? io.stderr : io.stdout, io);
+  drawing.note(`run folder ${run}`);
+  const noted = new Set<string>();
+  const note = (line: string): void => {
+    // Two workers often say the same: once is enough, up to a bound.
+    if (!verbose && (isChatter(line) || noted.has(line))) return;
+    if (noted.size < notedMax) noted.add(line);
+    drawing.note(printable(line));
+  };
+  let summary = past;
   try {
-    await superviseTrain({ config, signal, verbose: context.verbose });
+    await superviseTrain({ config, signal, verbose, note });
   } finally {
-    // The last events are in the file by now: one more look, then the line is cleared.
-    ended.abort();
-    await watching;
-    progress.finish();
+    summary = await drawing.end();
   }
-  const { summary } = progress;
   if (summary.failure !== null) {
     const { code, message } = summary.failure;
     throw new Failure(isFailureCode(code) ? code : 'internal', `the run failed: ${message}`);
@@ -121,7 +121,10 @@ export const trainCommand: CommandSpec = {
   summary: 'train on this machine: starts a coordinator and its workers, resumes what is there',
   examples: [
     ['a small run on drawn images', 'train --data synthetic --size 48 --batch 64 --epochs 10'],
-    ['the photographs in this folder', 'train --data . --model resnet18 --size 64 --batch 128 --epochs 20 --knn'],
+    [
+      'the photographs in this folder',
+      'train --data . --model resnet18 --size 64 --batch 128 --epochs 20 --knn',
+    ],
     ['exactly 12 steps, the result as JSON', 'train --data . --steps 12 --workers 4 --json'],
     ['small images, the CIFAR recipe', 'train --data . --model resnet18-cifar --size 32'],
     ['stop early, then go on', 'train --data . --run runs/a --stop-at 5'],

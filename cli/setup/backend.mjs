@@ -188,7 +188,7 @@ function report(record, say) {
     remind(record, say);
   } else {
     say(
-      `warning: training will use WebAssembly instead of TensorFlow, several times slower and never on a GPU: ${reason}. ${cure}`,
+      `warning: training will use WebAssembly instead of TensorFlow, about 5 times slower and never on a GPU: ${reason}. ${cure}`,
     );
   }
 }

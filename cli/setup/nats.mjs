@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { onPath, run } from './command.mjs';
 
 const version = 'v2.15.2';
-const fetchMs = 180_000;
+const fetchMs = 300_000;
 
 /**
  * Path of a nats-server, or null when none can be had.

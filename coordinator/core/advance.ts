@@ -10,7 +10,7 @@
 import { unreachable } from '../../shared/core/unreachable.ts';
 import { fail } from './fail.ts';
 import { assign } from './leases.ts';
-import { admit, connect, lose } from './membership.ts';
+import { admit, connect, expel, forget, lose } from './membership.ts';
 import { acceptNode, leaseFailed } from './results.ts';
 import type { CoreEvent, Effect, State, Turn } from './state.ts';
 import { copyState, lastStep, liveWorkers } from './state.ts';
@@ -31,7 +31,7 @@ function react(state: State, event: CoreEvent, effects: Effect[], because: strin
   if (heard && event.kind !== 'reduce-broken') heard.lastHeard = event.now;
   switch (event.kind) {
     case 'worker-connected':
-      lose(state, event.worker, 'it joined again', effects, because);
+      forget(state, event.worker, 'it joined again', effects, because);
       return connect(state, event, effects, because);
     case 'worker-ready':
       return admit(state, event, effects, because);
@@ -44,7 +44,7 @@ function react(state: State, event: CoreEvent, effects: Effect[], because: strin
     case 'lease-failed':
       return leaseFailed(state, event, effects, because);
     case 'features-ready':
-      return featuresReady(state, event.worker, event.chunk, effects);
+      return featuresReady(state, event, effects);
     case 'reduced':
       return reduced(state, event.step, effects, because);
     case 'reduce-broken':
@@ -91,7 +91,9 @@ function proceed(state: State, now: number, effects: Effect[], because: string[]
 
 /** A stop asked for while a step is open: its micro-batches are dropped, the step is not. */
 function stopNow(state: State, effects: Effect[], because: string[]): boolean {
-  if (state.phase === 'committing' || state.phase === 'closing') return false;
+  const { phase } = state;
+  if (phase === 'committing' || phase === 'closing') return false;
+  if (phase === 'done' || phase === 'failed') return false;
   if (state.phase === 'reducing') effects.push({ kind: 'pause-reduce' });
   because.push(`stopping after ${state.step} steps: ${state.stopRequested}`);
   state.survey = null;
@@ -104,7 +106,9 @@ function openStep(state: State): void {
   state.leaves = state.leaves.map(() => null);
   state.finished = [];
   state.reports = {};
+  state.otherClass = [];
   state.nonFinite = {};
+  state.handedBack = {};
   for (const worker of Object.values(state.workers)) worker.lease = null;
 }
 
@@ -142,25 +146,9 @@ function reduceBroken(
   because: string[],
 ): void {
   if (event.step !== state.step) return;
-  if (event.hostile) {
-    effects.push({
-      kind: 'refuse',
-      worker: event.worker,
-      code: 'bad-gradient',
-      message: event.reason,
-    });
-    effects.push({
-      kind: 'event',
-      body: {
-        kind: 'worker-refused',
-        worker: event.worker,
-        code: 'bad-gradient',
-        message: event.reason,
-      },
-      because: 'what it sent is not a gradient of this model',
-    });
-  }
-  lose(state, event.worker, event.reason, effects, because);
+  const { worker, reason } = event;
+  if (event.hostile) expel(state, worker, 'bad-gradient', reason, effects, because);
+  else lose(state, worker, reason, effects, because);
 }
 
 function committed(state: State, step: number, effects: Effect[], because: string[]): void {
@@ -200,8 +188,13 @@ function finish(state: State, effects: Effect[]): void {
   effects.push({ kind: 'finish', stopped: !whole, because });
 }
 
-function featuresReady(state: State, id: string, chunk: number, effects: Effect[]): void {
-  if (!finishChunk(state, id, chunk) || state.phase !== 'surveying') return;
+function featuresReady(
+  state: State,
+  event: Extract<CoreEvent, { kind: 'features-ready' }>,
+  effects: Effect[],
+): void {
+  if (event.generation !== state.plan.generation || state.phase !== 'surveying') return;
+  if (!finishChunk(state, event.worker, event.chunk)) return;
   effects.push({ kind: 'measure-knn' });
 }
 
@@ -225,4 +218,3 @@ function tick(state: State, now: number, effects: Effect[], because: string[]): 
     lose(state, worker.id, `not heard for ${Math.round(silent / 1000)} s`, effects, because);
   }
 }
-

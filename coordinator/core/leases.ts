@@ -8,7 +8,9 @@
 import type { NodeId } from '../../shared/core/tree.ts';
 import { leavesOf } from '../../shared/core/tree.ts';
 import type { Effect, State, WorkerState } from './state.ts';
-import { liveWorkers } from './state.ts';
+import { liveWorkers, mayTry } from './state.ts';
+
+const leafMsLeast = 0.001;
 
 /** Marks leaves as leased or open. */
 export function setLeaves(state: State, node: NodeId, holder: string | null): void {
@@ -30,14 +32,16 @@ function openLeaves(state: State): boolean[] {
 function shareOf(worker: WorkerState, state: State, left: number): number {
   const known = liveWorkers(state).flatMap((w) => (w.leafMs === null ? [] : [w.leafMs]));
   const typical = known.length ? known.reduce((a, b) => a + b, 0) / known.length : 1;
-  const speed = (w: WorkerState) => 1 / (w.leafMs ?? typical);
+  // A clock that did not move between lease and result must not make a speed infinite.
+  const speed = (w: WorkerState) => 1 / Math.max(w.leafMs ?? typical, leafMsLeast);
   const total = liveWorkers(state).reduce((sum, w) => sum + speed(w), 0);
   return Math.max(1, Math.floor((left * speed(worker)) / total + 1e-6));
 }
 
 /**
  * The largest aligned node of at most `share` open leaves, first from the left; null if none is
- * open. A leaf found not finite is leased alone, and to another worker if there is one.
+ * open. A leaf found not finite is leased alone, and to another worker if there is one; so is a
+ * leaf that was handed back, as long as somebody has not tried it.
  */
 export function chooseNode(state: State, worker: WorkerState): NodeId | null {
   const open = openLeaves(state);
@@ -45,6 +49,7 @@ export function chooseNode(state: State, worker: WorkerState): NodeId | null {
   const alone = (leaf: number) => state.nonFinite[leaf] !== undefined;
   for (let leaf = 0; leaf < open.length; leaf++) {
     if (alone(leaf) && others && state.nonFinite[leaf]?.includes(worker.id)) open[leaf] = false;
+    if (!mayTry(state, worker.id, state.handedBack[leaf])) open[leaf] = false;
   }
   const left = open.filter(Boolean).length;
   if (left === 0) return null;

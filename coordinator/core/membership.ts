@@ -1,6 +1,7 @@
 /**
  * Who may take part: joining, the canary that proves the device class, and leaving.
  */
+import type { FailureCode } from '../../shared/core/failures.ts';
 import { takeBack } from './leases.ts';
 import type { CanaryStage, CoreEvent, Effect, State } from './state.ts';
 import { releaseSurvey } from './survey.ts';
@@ -39,6 +40,7 @@ export function connect(
     lease: null,
     survey: null,
     leafMs: null,
+    handBacks: 0,
   };
   because.push(`${id} asked to join: it runs the canary first`);
   effects.push({ kind: 'welcome', worker: id });
@@ -107,8 +109,40 @@ export function admit(
   });
 }
 
-/** Forgets a worker and opens its leaves for others. */
+/** Ends a worker's connection, forgets it and opens its leaves for others. */
 export function lose(
+  state: State,
+  id: string,
+  reason: string,
+  effects: Effect[],
+  because: string[],
+): void {
+  if (state.workers[id] === undefined) return;
+  effects.push({ kind: 'disconnect', worker: id, reason });
+  forget(state, id, reason, effects, because);
+}
+
+/** Turns a worker away for what it sent or does, and says why. */
+export function expel(
+  state: State,
+  id: string,
+  code: FailureCode,
+  message: string,
+  effects: Effect[],
+  because: string[],
+): void {
+  if (state.workers[id] === undefined) return;
+  effects.push({ kind: 'refuse', worker: id, code, message });
+  effects.push({
+    kind: 'event',
+    body: { kind: 'worker-refused', worker: id, code, message },
+    because: 'with it the run would not be true, or not go on',
+  });
+  lose(state, id, message, effects, because);
+}
+
+/** As `lose`, its connection left alone: it may be that of the same worker, come back. */
+export function forget(
   state: State,
   id: string,
   reason: string,
@@ -121,7 +155,6 @@ export function lose(
   const moved = training ? takeBack(state, id) : [];
   releaseSurvey(state, id);
   delete state.workers[id];
-  effects.push({ kind: 'disconnect', worker: id, reason });
   if (worker.phase === 'live')
     effects.push({ kind: 'event', body: { kind: 'worker-left', worker: id }, because: reason });
   for (const { first, count } of moved) {

@@ -55,6 +55,8 @@ export interface WorkerState {
   survey: { chunk: number; since: number } | null;
   /** Mean time of a micro-batch so far, milliseconds; null before the first one. */
   leafMs: number | null;
+  /** Leases that it handed back since its last result. */
+  handBacks: number;
 }
 
 export interface Lease {
@@ -107,9 +109,13 @@ export interface State {
   finished: FinishedNode[];
   /** Leaf reports by leaf that were ever accepted in this step: a second result must equal them. */
   reports: Record<number, LeafReport>;
+  /** Leaves whose report came from another device class: nothing is compared with those. */
+  otherClass: number[];
   attempts: number;
   /** Workers that found a leaf of the open step not finite. */
   nonFinite: Record<number, string[]>;
+  /** Workers that handed a leaf of the open step back: others try it first. */
+  handedBack: Record<number, string[]>;
   /** Workers that could not decode a sample, by sample. */
   undecodable: Record<number, string[]>;
   /** Samples that nobody can decode: mid-gray for everyone. */
@@ -123,6 +129,8 @@ export interface State {
 export interface Survey {
   /** Worker that holds each chunk; null: open; '' : done. */
   chunks: (string | null)[];
+  /** Workers that handed a chunk back: others try it first. */
+  handedBack: Record<number, string[]>;
   after: 'train' | 'finish';
 }
 
@@ -130,6 +138,8 @@ export interface Survey {
 export const surveyChunk = 64;
 /** More undecodable images than this stop the run. */
 export const grayMax = 1000;
+/** A worker that hands so many leases back without one result is turned away. */
+export const handBacksMax = 8;
 
 export type CoreEvent = { now: number } & (
   | {
@@ -221,8 +231,10 @@ export function initialState(
     leaves: new Array<string | null>(plan.leaves).fill(null),
     finished: [],
     reports: {},
+    otherClass: [],
     attempts: 0,
     nonFinite: {},
+    handedBack: {},
     undecodable: {},
     gray: [],
     survey: null,
@@ -240,6 +252,12 @@ export function liveWorkers(state: State): WorkerState[] {
   return Object.values(state.workers).filter((w) => w.phase === 'live');
 }
 
+/** False where a worker has failed at a piece of work and another live one has not tried it yet. */
+export function mayTry(state: State, id: string, failed: readonly string[] | undefined): boolean {
+  if (!failed?.includes(id)) return true;
+  return liveWorkers(state).every((w) => failed.includes(w.id));
+}
+
 /** A copy that shares nothing that `advance` changes. */
 export function copyState(state: State): State {
   const workers: Record<string, WorkerState> = {};
@@ -251,9 +269,15 @@ export function copyState(state: State): State {
     leaves: [...state.leaves],
     finished: [...state.finished],
     reports: { ...state.reports },
+    otherClass: [...state.otherClass],
     nonFinite: { ...state.nonFinite },
+    handedBack: { ...state.handedBack },
     undecodable: { ...state.undecodable },
     gray: [...state.gray],
-    survey: state.survey && { ...state.survey, chunks: [...state.survey.chunks] },
+    survey: state.survey && {
+      ...state.survey,
+      chunks: [...state.survey.chunks],
+      handedBack: { ...state.survey.handedBack },
+    },
   };
 }

@@ -103,7 +103,7 @@ export async function writeCheckpoint(request: CheckpointRequest): Promise<Manif
     for (const piece of piecesOf(partsOf(request.architecture, copy, step))) {
       hash.update(piece);
       bytes += piece.length;
-      await handle.write(piece);
+      await handle.writeFile(piece);
     }
     await handle.sync();
   } finally {
@@ -164,7 +164,9 @@ export async function readCheckpoint(
 ): Promise<{ copy: ModelCopy; manifest: Manifest }> {
   const at = join(folder, 'checkpoints', checkpointName(step));
   const damaged = (what: string, cause?: unknown) =>
-    new Failure('checkpoint-damaged', `the checkpoint of step ${step} is damaged: ${what}`, { cause });
+    new Failure('checkpoint-damaged', `the checkpoint of step ${step} is damaged: ${what}`, {
+      cause,
+    });
   let manifest: Manifest;
   let file: Buffer;
   try {

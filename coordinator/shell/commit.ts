@@ -12,7 +12,13 @@ import { epochsAfter } from '../../shared/core/order.ts';
 import { learningRates } from '../../shared/core/schedule.ts';
 import { treeMeanF64 } from '../../shared/core/tree.ts';
 import type { DeviceClass, LeafReport } from '../core/state.ts';
-import { checkpointName, type Manifest, pruneCheckpoints, readManifest, writeCheckpoint } from './checkpoints.ts';
+import {
+  checkpointName,
+  type Manifest,
+  pruneCheckpoints,
+  readManifest,
+  writeCheckpoint,
+} from './checkpoints.ts';
 import { openLedger, sha256Text } from './ledger-file.ts';
 import { readCurrent, swap } from './model-state.ts';
 import type { Reduced } from './reducer.ts';
@@ -170,7 +176,8 @@ export async function finalCheckpoint(
 ): Promise<FinalCheckpoint> {
   const { folder, model, ledger } = context;
   const there = await readManifest(folder, model.step);
-  const whole = there?.hashes.weights === model.hashes.weights && there.identity === context.run.identity;
+  const whole =
+    there?.hashes.weights === model.hashes.weights && there.identity === context.run.identity;
   const manifest = whole && there ? there : await checkpoint(context, record);
   const last = ledger?.at(model.step - 1);
   return {

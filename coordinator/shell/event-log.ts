@@ -3,13 +3,24 @@
  *
  * An event is in the file before anyone sees it; sequence numbers count from 1 without gaps over
  * every life of the run folder. Readers follow from any number: old events come from the file, new
- * ones from a bounded ring, so a slow reader costs no memory and delays nobody.
+ * ones from a bounded ring, so a slow reader costs no memory and delays nobody. A line that is no
+ * event (a disk's damage) is passed over: nothing in training reads this file.
  */
 import { join } from 'node:path';
 import type { EventBody, RunEvent } from '../../shared/core/events.ts';
 import { type JsonlFile, openJsonl, readLines } from './jsonl-file.ts';
 
 const ringMax = 1024;
+
+/** The event in a line of the file, or null where it holds none. */
+function parseEvent(line: string): RunEvent | null {
+  try {
+    const event = JSON.parse(line) as RunEvent | null;
+    return Number.isSafeInteger(event?.seq) && typeof event?.kind === 'string' ? event : null;
+  } catch {
+    return null;
+  }
+}
 
 export interface EventLog {
   append(body: EventBody, step: number, because: string): Promise<RunEvent>;
@@ -32,11 +43,14 @@ export async function openEventLog(
   const last = new Map<string, RunEvent>();
   let seq = 0;
   for await (const line of readLines(path)) {
-    const event = JSON.parse(line) as RunEvent;
+    const event = parseEvent(line);
+    if (event === null) continue;
     seq = event.seq;
     last.set(event.kind, event);
     onOld(event);
   }
+  /** The last number that the file is sure to hold. */
+  let written = seq;
   const waiting = new Set<() => void>();
   const wake = () => {
     for (const resolve of waiting) resolve();
@@ -60,6 +74,7 @@ export async function openEventLog(
       seq += 1;
       const event: RunEvent = { seq, time: new Date().toISOString(), step, because, ...body };
       await file.append(JSON.stringify(event), { sync: false });
+      written = event.seq;
       ring.push(event);
       if (ring.length > ringMax) ring.shift();
       last.set(event.kind, event);
@@ -69,16 +84,19 @@ export async function openEventLog(
     async *after(start, signal) {
       let cursor = Math.max(0, start) + 1;
       while (!signal.aborted) {
-        const oldest = ring[0]?.seq ?? seq + 1;
+        const oldest = ring[0]?.seq ?? written + 1;
         if (cursor < oldest) {
+          const before = cursor;
           for await (const line of readLines(path)) {
-            const event = JSON.parse(line) as RunEvent;
-            if (event.seq < cursor) continue;
+            const event = parseEvent(line);
+            if (event === null || event.seq < cursor) continue;
             if (signal.aborted) return;
             yield event;
             cursor = event.seq + 1;
+            if (cursor >= oldest) break;
           }
-          if (cursor < (ring[0]?.seq ?? seq + 1)) cursor = oldest;
+          // The file lacks these numbers: there is nothing to wait for.
+          if (cursor === before) cursor = oldest;
           continue;
         }
         const event = ring[cursor - oldest];

@@ -6,11 +6,10 @@
  * which no name leads to any more, so what it still appends is seen by nobody. A torn last line
  * (no newline: the process died while writing) is cut.
  */
-import { createReadStream } from 'node:fs';
-import { type FileHandle, open, rename } from 'node:fs/promises';
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { createInterface } from 'node:readline';
 import { syncFolder } from '../../shared/adapters/durable.ts';
+import { checkFence } from './run-folder.ts';
 
 export interface JsonlFile {
   /** Appends whole lines in the order of the calls. Durable on return where `sync` is asked for. */
@@ -43,7 +42,7 @@ async function copyWholeLines(from: string, to: FileHandle): Promise<void> {
     for (let at = 0; at < end; ) {
       const { bytesRead } = await source.read(buffer, 0, Math.min(buffer.length, end - at), at);
       if (bytesRead === 0) break;
-      await to.write(buffer, 0, bytesRead);
+      await to.writeFile(buffer.subarray(0, bytesRead));
       at += bytesRead;
     }
   } finally {
@@ -51,19 +50,27 @@ async function copyWholeLines(from: string, to: FileHandle): Promise<void> {
   }
 }
 
-/** Takes the file over for a generation and opens it for appending. */
+/** Takes the file over for a generation and opens it for appending; rejects with `fenced`. */
 export async function openJsonl(path: string, generation: number): Promise<JsonlFile> {
   const aside = `${path}.${generation}.tmp`;
   const handle = await open(aside, 'w');
   await copyWholeLines(path, handle);
   await handle.sync();
+  try {
+    // Renaming over a newer generation's file would lose what that one appends.
+    await checkFence(dirname(path), generation);
+  } catch (error) {
+    await handle.close();
+    await rm(aside, { force: true });
+    throw error;
+  }
   await rename(aside, path);
   await syncFolder(dirname(path));
   let last: Promise<void> = Promise.resolve();
   return {
     append(line, { sync }) {
       const next = last.then(async () => {
-        await handle.write(`${line}\n`);
+        await handle.writeFile(`${line}\n`);
         if (sync) await handle.datasync();
       });
       last = next.catch(() => undefined);
@@ -76,7 +83,10 @@ export async function openJsonl(path: string, generation: number): Promise<Jsonl
   };
 }
 
-/** Every whole line of a file, or none where there is no file. */
+/**
+ * Every whole line of a file, or none where there is no file. Only a newline ends a line: texts of
+ * peers may hold whatever else Unicode calls a line's end.
+ */
 export async function* readLines(path: string): AsyncIterable<string> {
   let handle: FileHandle;
   try {
@@ -84,7 +94,10 @@ export async function* readLines(path: string): AsyncIterable<string> {
   } catch {
     return;
   }
-  await handle.close();
-  const lines = createInterface({ input: createReadStream(path, 'utf8'), crlfDelay: Infinity });
-  for await (const line of lines) if (line !== '') yield line;
+  let rest = '';
+  for await (const text of handle.createReadStream({ encoding: 'utf8' }) as AsyncIterable<string>) {
+    const lines = (rest + text).split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) if (line !== '') yield line;
+  }
 }

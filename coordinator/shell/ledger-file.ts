@@ -59,12 +59,14 @@ export async function openLedger(
     } catch {
       fault = 'it is not JSON';
     }
-    if (record === null || fault !== null)
+    if (record === null || fault !== null) {
+      await file.close();
       throw new Failure(
         'ledger-damaged',
         `${path}: record ${step + 1} does not hold: ${fault}. Nothing was changed; restore the ` +
           'file from a copy, or begin a new run',
       );
+    }
     records.push(hashesOf(record));
   }
   return {

@@ -24,7 +24,11 @@ export async function openMissedEvents(
     const hashes = ledger?.at(step);
     if (hashes === undefined) break;
     const body = committedEvent(context, { step, ...hashes }, null);
-    await append(body, step + 1, 'the ledger has this step and the events of an earlier life do not');
+    await append(
+      body,
+      step + 1,
+      'the ledger has this step and the events of an earlier life do not',
+    );
   }
   const { step, source, warnings } = recovered;
   await append(opened, step, step === 0 ? 'a run begins' : `it goes on from ${source}`);

@@ -19,12 +19,7 @@ import type { LeftOut, Sample } from '../../shared/core/sample.ts';
 import type { Dataset } from '../../shared/ports/dataset.ts';
 import { parseSamples, samplesToJsonl } from '../../shared/wire/samples.ts';
 import type { RunContext } from './run-context.ts';
-import {
-  prepareRunFolder,
-  type RunRecord,
-  readRun,
-  writeRun,
-} from './run-folder.ts';
+import { prepareRunFolder, type RunRecord, readRun, writeRun } from './run-folder.ts';
 import { configYaml } from './config-yaml.ts';
 
 export interface OpenedRun {

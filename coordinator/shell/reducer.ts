@@ -98,7 +98,10 @@ export async function reduceStep(task: ReduceTask): Promise<Reduced | null> {
     while (ahead.length < bucketCredit) {
       const wish = wishes.next();
       if (wish.done) return;
-      const bytes = wish.value.source.pull(wish.value.bucket, bucketSize(architecture, wish.value.bucket));
+      const bytes = wish.value.source.pull(
+        wish.value.bucket,
+        bucketSize(architecture, wish.value.bucket),
+      );
       // Whoever awaits it later hears of it; meanwhile it must not count as unhandled.
       bytes.catch(() => undefined);
       ahead.push(bytes);
@@ -129,9 +132,10 @@ export async function reduceStep(task: ReduceTask): Promise<Reduced | null> {
     next: model.next.statistics,
   });
   return {
-    gradient: progress.gradient.digest('hex'),
-    weights: progress.weights.digest('hex'),
-    momentum: progress.momentum.digest('hex'),
+    // Copies: a worker lost between the last bucket and the seal has all this asked for again.
+    gradient: progress.gradient.copy().digest('hex'),
+    weights: progress.weights.copy().digest('hex'),
+    momentum: progress.momentum.copy().digest('hex'),
     statistics: sha256Of(bytesOf(model.next.statistics)),
   };
 }

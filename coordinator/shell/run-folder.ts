@@ -34,21 +34,6 @@ export interface CoordinatorAddress {
   generation: number;
 }
 
-/** A new folder `runs/0001`, `runs/0002`, …: the next free number, created exclusively. */
-export async function newRunFolder(parent: string): Promise<string> {
-  await mkdir(parent, { recursive: true });
-  const taken = (await readdir(parent)).map((name) => Number.parseInt(name, 10));
-  for (let number = Math.max(0, ...taken.filter(Number.isFinite)) + 1; ; number += 1) {
-    const folder = join(parent, String(number).padStart(4, '0'));
-    try {
-      await mkdir(folder);
-      return folder;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    }
-  }
-}
-
 /** Makes sure the folder exists and can be written; says what to do where not. */
 export async function prepareRunFolder(folder: string): Promise<void> {
   try {
@@ -56,7 +41,10 @@ export async function prepareRunFolder(folder: string): Promise<void> {
       await mkdir(join(folder, part), { recursive: true });
   } catch (error) {
     const reason = (error as Error).message;
-    throw new Failure('disk', `cannot make the run folder ${folder}: ${reason}. Choose another --run`);
+    throw new Failure(
+      'disk',
+      `cannot make the run folder ${folder}: ${reason}. Choose another --run`,
+    );
   }
 }
 

@@ -11,8 +11,21 @@ import type { EventBody } from '../../shared/core/events.ts';
 import { recordEvent } from './record-event.ts';
 import { advance } from '../core/advance.ts';
 import { type CoreEvent, type Effect, type State, surveyChunk } from '../core/state.ts';
-import { adoptClass, checkpoint, commitStep, finalCheckpoint, type FinalCheckpoint } from './commit.ts';
-import { beginReduce, type NodeSource, type Reduced, type ReduceProgress, reduceStep, WorkerGone } from './reducer.ts';
+import {
+  adoptClass,
+  checkpoint,
+  commitStep,
+  finalCheckpoint,
+  type FinalCheckpoint,
+} from './commit.ts';
+import {
+  beginReduce,
+  type NodeSource,
+  type Reduced,
+  type ReduceProgress,
+  reduceStep,
+  WorkerGone,
+} from './reducer.ts';
 import { heartbeatMs } from '../../shared/wire/limits.ts';
 import type { ConverseResponse } from '../../shared/wire/messages.ts';
 import type { RunContext } from './run-context.ts';

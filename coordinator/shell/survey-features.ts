@@ -5,7 +5,13 @@
  * cosine similarity (Wu et al. 2018, as in the SimSiam authors' monitor).
  */
 import { setImmediate as yieldLoop } from 'node:timers/promises';
-import { classesOf, knnResult, type KnnResult, knnVote, normaliseRows } from '../../shared/core/knn.ts';
+import {
+  classesOf,
+  knnResult,
+  type KnnResult,
+  knnVote,
+  normaliseRows,
+} from '../../shared/core/knn.ts';
 import { permutation } from '../../shared/core/permutation.ts';
 import type { Sample } from '../../shared/core/sample.ts';
 

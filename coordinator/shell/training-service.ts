@@ -5,11 +5,7 @@ import { crc32 } from 'node:zlib';
 import * as grpc from '@grpc/grpc-js';
 import { writeTo } from '../../shared/adapters/grpc.ts';
 import { type FailureCode, failures } from '../../shared/core/failures.ts';
-import {
-  chunkBytes,
-  sampleBytesMax,
-  workersMax,
-} from '../../shared/wire/limits.ts';
+import { chunkBytes, sampleBytesMax, workersMax } from '../../shared/wire/limits.ts';
 import type {
   BucketMessage,
   BucketWish,
@@ -190,7 +186,8 @@ function takeFeatures(
     loop.dispatch({ kind: 'worker-lost', worker, reason });
     return;
   }
-  if (context.features !== null) copyFloats(features, context.features, chunk * surveyChunk * width);
+  if (context.features !== null)
+    copyFloats(features, context.features, chunk * surveyChunk * width);
   loop.dispatch({ kind: 'features-ready', worker, generation, chunk });
 }
 
@@ -242,7 +239,10 @@ async function* fetchSample(
   const sample = context.byHash.get(sha256);
   const bytes = sample === undefined ? null : await context.dataset.read(sample);
   if (bytes === null)
-    throw refusal('sample-unavailable', `the coordinator has no image with hash ${sha256.slice(0, 64)}`);
+    throw refusal(
+      'sample-unavailable',
+      `the coordinator has no image with hash ${sha256.slice(0, 64)}`,
+    );
   if (bytes.length > sampleBytesMax)
     throw refusal('sample-unavailable', 'this image is too large to travel');
   for (let at = 0; at < bytes.length; at += chunkBytes)

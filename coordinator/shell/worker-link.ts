@@ -51,7 +51,10 @@ export class WorkerLink {
   attachGradients(stream: GradientStream): void {
     this.gradients?.end();
     this.gradients = stream;
-    stream.on('data', (message: BucketMessage) => this.take(message));
+    this.rejectAll('it opened its gradient stream anew', false);
+    stream.on('data', (message: BucketMessage) => {
+      if (this.gradients === stream) this.take(message);
+    });
     const ended = () => {
       if (this.gradients !== stream) return;
       this.gradients = null;
@@ -74,7 +77,10 @@ export class WorkerLink {
         reject(new WorkerGone(this.id, this.gone ?? 'it has no gradient stream', false));
         return;
       }
-      if (this.pending.length > 2 * bucketCredit) throw new Error('too many buckets asked for');
+      if (this.pending.length > 2 * bucketCredit) {
+        reject(new WorkerGone(this.id, 'it does not send the buckets that were asked for', false));
+        return;
+      }
       this.pending.push({ wish, bytes: 4 * elements, resolve, reject });
       this.gradients.write(wish);
     });
@@ -82,7 +88,8 @@ export class WorkerLink {
 
   private take(message: BucketMessage): void {
     const head = this.pending.shift();
-    const fault = head === undefined ? 'it sent a bucket that nobody asked for' : faultOf(message, head);
+    const fault =
+      head === undefined ? 'it sent a bucket that nobody asked for' : faultOf(message, head);
     if (head === undefined || fault !== null) {
       head?.reject(new WorkerGone(this.id, fault ?? '', true));
       this.rejectAll(fault ?? '', true);
@@ -92,7 +99,8 @@ export class WorkerLink {
   }
 
   private rejectAll(reason: string, hostile: boolean): void {
-    for (const { reject } of this.pending.splice(0)) reject(new WorkerGone(this.id, reason, hostile));
+    for (const { reject } of this.pending.splice(0))
+      reject(new WorkerGone(this.id, reason, hostile));
   }
 
   /** Ends both streams; nothing is sent afterwards. */

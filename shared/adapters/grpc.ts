@@ -10,7 +10,15 @@ import { endianness } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import * as grpc from '@grpc/grpc-js';
 import * as protoLoader from '@grpc/proto-loader';
+import {
+  bucketParts,
+  lengthOf,
+  type MessageParts,
+  weightsParts,
+  writeParts,
+} from '../wire/hot-messages.ts';
 import { messageBytesMax, windowBytes } from '../wire/limits.ts';
+import type { BucketMessage, WeightsChunk } from '../wire/messages.ts';
 
 if (endianness() !== 'LE') throw new Error('Tandem needs a little-endian machine');
 
@@ -25,6 +33,24 @@ export const packageDefinition: protoLoader.PackageDefinition = protoLoader.load
   ['tandem/v1/training.proto', 'tandem/v1/run.proto'],
   { includeDirs: [protoRoot()], longs: Number, enums: String, defaults: true, oneofs: true },
 );
+
+/**
+ * What grpc-js copies into its frame: it asks a serialized message for its length and to copy
+ * itself, and for nothing else. The parts of a hot message do that without being joined first.
+ */
+export function framed(parts: MessageParts): Buffer {
+  const length = lengthOf(parts);
+  const copy = (target: Uint8Array, at: number) => writeParts(parts, target, at);
+  return { length, byteLength: length, copy } as unknown as Buffer;
+}
+
+const hot = packageDefinition['tandem.v1.TrainingService'] as grpc.ServiceDefinition;
+Object.assign(hot['PushGradients'] ?? {}, {
+  requestSerialize: (message: BucketMessage) => framed(bucketParts(message)),
+});
+Object.assign(hot['PullWeights'] ?? {}, {
+  responseSerialize: (message: WeightsChunk) => framed(weightsParts(message)),
+});
 
 interface Loaded {
   tandem: {
@@ -41,6 +67,8 @@ export const RunService: grpc.ServiceClientConstructor = tandem.v1.RunService;
 
 export const channelOptions: grpc.ChannelOptions = {
   'grpc.enable_http_proxy': 0,
+  // A retry would keep every message until it is acknowledged; a lost call is the session's matter.
+  'grpc.enable_retries': 0,
   'grpc.max_receive_message_length': messageBytesMax,
   'grpc.max_send_message_length': messageBytesMax,
   'grpc-node.flow_control_window': windowBytes,
@@ -94,7 +122,8 @@ export function writeTo<T>(
   },
   message: T,
 ): Promise<void> {
-  if (stream.destroyed || !stream.writable) return Promise.reject(new Error('the stream is closed'));
+  if (stream.destroyed || !stream.writable)
+    return Promise.reject(new Error('the stream is closed'));
   if (stream.write(message)) return Promise.resolve();
   return new Promise((resolve, reject) => {
     const settle = (error?: Error) => {

@@ -73,8 +73,9 @@ export function natsPublisher(
   return {
     publish(event) {
       if (connection === null || !up) return;
-      const waiting = (connection as unknown as { protocol?: { outbound?: { length(): number } } })
-        .protocol?.outbound?.length();
+      const waiting = (
+        connection as unknown as { protocol?: { outbound?: { length(): number } } }
+      ).protocol?.outbound?.length();
       if (waiting !== undefined && waiting > backlogBytesMax) return;
       connection.publish(eventSubject(run, event.kind), JSON.stringify(event));
     },

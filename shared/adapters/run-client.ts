@@ -32,8 +32,7 @@ export function runClient(address: string): RunClient {
       `no coordinator answers at ${address}: ${error.message}. Check the address and that it runs`,
       { cause: error },
     );
-  const open = () =>
-    new RunService(address, grpc.credentials.createInsecure(), channelOptions);
+  const open = () => new RunService(address, grpc.credentials.createInsecure(), channelOptions);
   return {
     status(signal) {
       const client = open();
@@ -54,6 +53,7 @@ export function runClient(address: string): RunClient {
       }).finally(() => client.close());
     },
     async *watch(since, signal) {
+      if (signal.aborted) return;
       const client = open();
       const call = (client as unknown as Stub).watchEvents({ since });
       const cancel = () => call.cancel();

@@ -117,8 +117,15 @@ export function architectureOf(plan: NetworkPlan): Architecture {
     const { name, inputs, width, outputs } = block;
     const shapes: [side: number, inputs: number, outputs: number][] =
       plan.block === 'basic'
-        ? [[3, inputs, width], [3, width, outputs]]
-        : [[1, inputs, width], [3, width, width], [1, width, outputs]];
+        ? [
+            [3, inputs, width],
+            [3, width, outputs],
+          ]
+        : [
+            [1, inputs, width],
+            [3, width, width],
+            [1, width, outputs],
+          ];
     for (const [i, [side, from, to]] of shapes.entries()) {
       conv(`${name}.conv${i + 1}`, side, from, to);
       // Zero-init residual: each block starts as the identity.
@@ -134,7 +141,11 @@ export function architectureOf(plan: NetworkPlan): Architecture {
   let width = featureWidth;
   for (const [i, outputs] of plan.projector.entries()) {
     linear(`projector.${3 * i}`, width, outputs, false);
-    batchNorm(`projector.${3 * i + 1}`, outputs, i === plan.projector.length - 1 ? 'not affine' : 1);
+    batchNorm(
+      `projector.${3 * i + 1}`,
+      outputs,
+      i === plan.projector.length - 1 ? 'not affine' : 1,
+    );
     width = outputs;
   }
   linear('predictor.0', width, plan.predictorHidden, false);

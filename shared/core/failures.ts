@@ -14,7 +14,17 @@ interface FailureKind {
   /** sysexits(3). */
   exit: number;
   /** Name in grpc.status. */
-  status: 'INVALID_ARGUMENT' | 'FAILED_PRECONDITION' | 'ABORTED' | 'UNAVAILABLE' | 'INTERNAL' | 'DATA_LOSS' | 'NOT_FOUND' | 'RESOURCE_EXHAUSTED' | 'PERMISSION_DENIED' | 'DEADLINE_EXCEEDED';
+  status:
+    | 'INVALID_ARGUMENT'
+    | 'FAILED_PRECONDITION'
+    | 'ABORTED'
+    | 'UNAVAILABLE'
+    | 'INTERNAL'
+    | 'DATA_LOSS'
+    | 'NOT_FOUND'
+    | 'RESOURCE_EXHAUSTED'
+    | 'PERMISSION_DENIED'
+    | 'DEADLINE_EXCEEDED';
 }
 
 export const failures = {
@@ -34,8 +44,8 @@ export const failures = {
   'ledger-damaged': { remedy: 'stop', exit: 65, status: 'DATA_LOSS' },
   'checkpoint-damaged': { remedy: 'stop', exit: 65, status: 'DATA_LOSS' },
   'not-deterministic': { remedy: 'stop', exit: 70, status: 'INTERNAL' },
-  'fenced': { remedy: 'stop', exit: 75, status: 'ABORTED' },
-  'disk': { remedy: 'retry', exit: 74, status: 'RESOURCE_EXHAUSTED' },
+  fenced: { remedy: 'stop', exit: 75, status: 'ABORTED' },
+  disk: { remedy: 'retry', exit: 74, status: 'RESOURCE_EXHAUSTED' },
   // The network.
   'address-in-use': { remedy: 'stop', exit: 69, status: 'UNAVAILABLE' },
   'insecure-listen': { remedy: 'stop', exit: 78, status: 'PERMISSION_DENIED' },
@@ -46,15 +56,15 @@ export const failures = {
   'stale-generation': { remedy: 'rejoin', exit: 75, status: 'ABORTED' },
   'bad-message': { remedy: 'stop', exit: 76, status: 'INVALID_ARGUMENT' },
   'bad-gradient': { remedy: 'stop', exit: 76, status: 'INVALID_ARGUMENT' },
-  'silent': { remedy: 'rejoin', exit: 75, status: 'DEADLINE_EXCEEDED' },
+  silent: { remedy: 'rejoin', exit: 75, status: 'DEADLINE_EXCEEDED' },
   // Compute.
   'backend-missing': { remedy: 'stop', exit: 69, status: 'UNAVAILABLE' },
   'gpu-missing': { remedy: 'stop', exit: 69, status: 'UNAVAILABLE' },
-  'diverged': { remedy: 'stop', exit: 70, status: 'INTERNAL' },
+  diverged: { remedy: 'stop', exit: 70, status: 'INTERNAL' },
   'compute-failed': { remedy: 'rejoin', exit: 70, status: 'INTERNAL' },
   'too-many-restarts': { remedy: 'stop', exit: 70, status: 'UNAVAILABLE' },
-  'interrupted': { remedy: 'stop', exit: 130, status: 'ABORTED' },
-  'internal': { remedy: 'stop', exit: 70, status: 'INTERNAL' },
+  interrupted: { remedy: 'stop', exit: 130, status: 'ABORTED' },
+  internal: { remedy: 'stop', exit: 70, status: 'INTERNAL' },
 } as const satisfies Record<string, FailureKind>;
 
 export type FailureCode = keyof typeof failures;

@@ -83,7 +83,14 @@ export const optionTable: readonly OptionSpec[] = [
     { kind: 'switch' },
     'admit other device classes; the run is then marked not reproducible',
   ),
-  row('operation', 'checkpoint-every', 'STEPS', 100, whole(1, 1_000_000_000), 'between checkpoints'),
+  row(
+    'operation',
+    'checkpoint-every',
+    'STEPS',
+    100,
+    whole(1, 1_000_000_000),
+    'between checkpoints',
+  ),
   row('operation', 'stop-at', 'STEP', null, whole(1, 1_000_000_000), 'stop early; can be resumed'),
   row('operation', 'knn', '', false, { kind: 'switch' }, 'kNN accuracy before and after'),
   row(
@@ -104,7 +111,14 @@ export const optionTable: readonly OptionSpec[] = [
     { kind: 'switch' },
     'allow listening beyond loopback, without encryption or passwords',
   ),
-  row('operation', 'json', '', false, { kind: 'switch' }, 'last line of stdout: the result as JSON'),
+  row(
+    'operation',
+    'json',
+    '',
+    false,
+    { kind: 'switch' },
+    'last line of stdout: the result as JSON',
+  ),
 ];
 
 export const optionNames: readonly string[] = optionTable.map((option) => option.name);
@@ -124,5 +138,7 @@ export function camelCase(name: string): string {
 
 /** `--min-workers N`, `--[no-]knn`: as help and commander write it. */
 export function flagOf(option: OptionSpec): string {
-  return option.placeholder === '' ? `--${option.name}` : `--${option.name} <${option.placeholder}>`;
+  return option.placeholder === ''
+    ? `--${option.name}`
+    : `--${option.name} <${option.placeholder}>`;
 }

@@ -86,7 +86,8 @@ export function parseValue(layer: ConfigLayer, option: OptionSpec, value: unknow
         ? value
         : bad('HOST:PORT, such as 127.0.0.1:7070');
     case 'url': {
-      const valid = /^((nats|tls|ws|wss):\/\/)?([^\s/@]+@)?(\[[0-9a-f:.]+\]|[\w.-]+)(:\d{1,5})?\/?$/i;
+      const valid =
+        /^((nats|tls|ws|wss):\/\/)?([^\s/@]+@)?(\[[0-9a-f:.]+\]|[\w.-]+)(:\d{1,5})?\/?$/i;
       return typeof value === 'string' && valid.test(value)
         ? value
         : bad('the address of a NATS server, such as nats://127.0.0.1:4222');

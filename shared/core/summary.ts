@@ -71,7 +71,13 @@ export interface RunSummary {
   warningCount: number;
   /** False once devices of several classes computed in this run. */
   reproducible: boolean;
-  result: { stopped: boolean; loss: number; std: number; digest: string; checkpoint: string } | null;
+  result: {
+    stopped: boolean;
+    loss: number;
+    std: number;
+    digest: string;
+    checkpoint: string;
+  } | null;
   failure: { code: string; message: string } | null;
   /** One point every `lossStride` steps, ascending. */
   lossHistory: readonly LossPoint[];

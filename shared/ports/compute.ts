@@ -15,6 +15,8 @@ export interface DeviceDescription {
   /** Threads within an operation, and operations side by side. */
   intraOpThreads: number;
   interOpThreads: number;
+  /** The step as one graph, or operation by operation. */
+  mode?: 'compiled' | 'eager';
 }
 
 export interface LeafInput {

@@ -47,7 +47,13 @@ function story(): RunEvent[] {
       outputWidth: 2048,
       data: 'synthetic',
     }),
-    told(0, { kind: 'worker-joined', worker: 'w1', pid: 11, host: 'here', device: 'CPU' }),
+    told(0, {
+      kind: 'worker-joined',
+      worker: 'w1',
+      pid: 11,
+      host: 'here',
+      device: 'CPU, 1 thread',
+    }),
     told(0, { kind: 'worker-joined', worker: 'w2', pid: 12, host: 'here', device: 'CPU' }),
     told(0, {
       kind: 'knn-measured',
@@ -106,13 +112,13 @@ test('plain lines: each notable event, and a step a tenth of the way or five sec
     draw(story(), false),
     [
       'run 0007 opened: resnet18, 640 images, batch 64 = 2 × 32, 20 steps',
-      'worker w1 joined: CPU, pid 11 on here',
-      'worker w2 joined: CPU, pid 12 on here',
+      'w1 joined: CPU, pid 11 on here',
+      'w2 joined: CPU, pid 12 on here',
       'kNN accuracy at step 0: 37.4 % ± 2.1 (96 queries among 544)',
       '░░░░░░░░░░░░  step 1/20  epoch 0.1/2  loss −0.0100  std·√d 0.97  64 img/s  2 workers  19s left',
       '█░░░░░░░░░░░  step 2/20  epoch 0.2/2  loss −0.0500  std·√d 0.97  64 img/s  2 workers  18s left',
-      'micro-batch 1 taken from worker w2: its worker is gone',
-      'worker w2 left: its stream closed',
+      'micro-batch 1 taken from w2: its worker is gone',
+      'w2 left: its stream closed',
       '████████████  step 20/20  epoch 2/2  loss −0.6312  std·√d 0.97  64 img/s  2 workers  0s left',
       'checkpoint checkpoints/step-00000020 (74.2 MB), abababababab',
       'kNN accuracy at step 20: 54.7 % ± 2.1 (96 queries among 544)',
@@ -125,7 +131,7 @@ test('the live line is redrawn in place and leaves nothing behind', () => {
   const text = draw(story(), true);
   const screen = play(text);
   assert.deepEqual(screen.at(-1), '');
-  assert.ok(screen.includes('worker w2 left: its stream closed'));
+  assert.ok(screen.includes('w2 left: its stream closed'));
   assert.ok(!screen.some((line) => line.includes('img/s')), screen.join('\n'));
   assert.ok(text.includes('step 3/20'), 'every step is drawn while it lasts');
 });
@@ -197,7 +203,10 @@ test('a stopped run says how to go on, a collapsed one that it collapsed', () =>
   assert.match(block, /^Stopped at step 20 of 20/);
   assert.match(block, /std·√d +0.00 +collapsed/);
   assert.match(block, /Next: npx tandem train --run 'runs\/my run'\n$/);
-  assert.equal(nextCommand({ ...stopped, result: null, data: '/d' }, around), 'npx tandem digest runs/0007');
+  assert.equal(
+    nextCommand({ ...stopped, result: null, data: '/d' }, around),
+    'npx tandem digest runs/0007',
+  );
 });
 
 test('the JSON result has its eight fields', () => {
@@ -209,14 +218,28 @@ test('the JSON result has its eight fields', () => {
 });
 
 test('numbers are written as people read them', () => {
-  assert.deepEqual(
-    [0, 8.4, 59.6, 192, 7500, 273_600, Number.NaN].map(duration),
-    ['0s', '8s', '1m00s', '3m12s', '2h05m', '3d04h', 'unknown'],
-  );
+  assert.deepEqual([0, 8.4, 59.6, 192, 7500, 273_600, Number.NaN].map(duration), [
+    '0s',
+    '8s',
+    '1m00s',
+    '3m12s',
+    '2h05m',
+    '3d04h',
+    'unknown',
+  ]);
   assert.deepEqual([0.417, 4.17, 41.7, 417, 4170].map(rate), ['0.42', '4.2', '42', '417', '4,170']);
-  assert.deepEqual([-0.63115, 0.5, -0.00001].map((x) => signed(x)), ['−0.6311', '0.5000', '0.0000']);
+  assert.deepEqual(
+    [-0.63115, 0.5, -0.00001].map((x) => signed(x)),
+    ['−0.6311', '0.5000', '0.0000'],
+  );
   assert.deepEqual([0, 999, 12_288, 1_234_567].map(count), ['0', '999', '12,288', '1,234,567']);
   assert.deepEqual([0, 999, 74_200_000].map(bytes), ['0 B', '999 B', '74.2 MB']);
-  assert.equal(table([['a', 'bb'], ['ccc', 'd']]), 'a    bb\nccc  d');
+  assert.equal(
+    table([
+      ['a', 'bb'],
+      ['ccc', 'd'],
+    ]),
+    'a    bb\nccc  d',
+  );
   assert.equal(printable('a\u001b[31mb\u0007'), 'a?[31mb?');
 });

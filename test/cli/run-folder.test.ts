@@ -3,9 +3,17 @@
  */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readConfig } from '../../cli/command.ts';
@@ -14,7 +22,7 @@ import { followEvents } from '../../cli/follow.ts';
 import { subjectOf } from '../../cli/follow-nats.ts';
 import type { Io } from '../../cli/io.ts';
 import { run as tandem } from '../../cli/main.ts';
-import { chanceOf, summaryOf } from '../../cli/run-folder.ts';
+import { chanceOf, makeRunFolder, summaryOf } from '../../cli/run-folder.ts';
 import { parseConfig } from '../../shared/core/config.ts';
 import type { EventBody, RunEvent } from '../../shared/core/events.ts';
 
@@ -45,8 +53,16 @@ async function command(...argv: string[]): Promise<{ code: number; out: string; 
   let out = '';
   let err = '';
   const io: Io = {
-    stdout: { write: (text) => { out += text; } },
-    stderr: { write: (text) => { err += text; } },
+    stdout: {
+      write: (text) => {
+        out += text;
+      },
+    },
+    stderr: {
+      write: (text) => {
+        err += text;
+      },
+    },
     env: {},
   };
   return { code: await tandem(argv, io), out, err };
@@ -61,7 +77,10 @@ async function numbers(events: AsyncIterable<RunEvent>): Promise<number[]> {
 test('a growing file is followed to the end of the run, over lines written in pieces', async () => {
   const run = runFolder('grows');
   const events = join(run, 'events.jsonl');
-  writeFileSync(join(run, 'coordinator.json'), JSON.stringify({ address: 'a:1', pid: process.pid }));
+  writeFileSync(
+    join(run, 'coordinator.json'),
+    JSON.stringify({ address: 'a:1', pid: process.pid }),
+  );
   const { signal } = new AbortController();
   const seen = numbers(followEvents({ run, since: 1, signal }));
   writeFileSync(events, line(1) + line(2));
@@ -81,6 +100,21 @@ test('a run that was stopped and resumed is followed past its first end', async 
   writeFileSync(join(run, 'events.jsonl'), line(1) + line(2, done) + line(3) + line(4, done));
   const { signal } = new AbortController();
   assert.deepEqual(await numbers(followEvents({ run, since: 0, signal })), [1, 2, 3, 4]);
+});
+
+test('a file replaced by a copy of itself, as each generation does, is followed on', async () => {
+  const run = runFolder('replaced');
+  const events = join(run, 'events.jsonl');
+  writeFileSync(events, line(1) + line(2));
+  const abort = new AbortController();
+  const seen = numbers(followEvents({ run, since: 0, signal: abort.signal, wait: true }));
+  await sleep(300);
+  copyFileSync(events, `${events}.new`);
+  renameSync(`${events}.new`, events);
+  appendFileSync(events, line(3));
+  await sleep(500);
+  abort.abort();
+  assert.deepEqual(await seen, [1, 2, 3]);
 });
 
 test('without a coordinator the following ends by itself, and a torn last line is left out', async () => {
@@ -105,7 +139,7 @@ test('watch prints lines, or the events themselves as JSON', async () => {
   writeFileSync(join(run, 'events.jsonl'), line(1) + line(2, done));
   const lines = await command('watch', run);
   assert.deepEqual([lines.code, lines.err], [0, '']);
-  assert.equal(lines.out, '12:00:00  worker é left: told\n12:00:00  done at step 3, digest d\n');
+  assert.equal(lines.out, '12:00:00  é left: told\n12:00:00  done at step 3, digest d\n');
   const json = await command('watch', '--run', run, '--json', '--since', '1');
   assert.equal(json.out, line(2, done));
 });
@@ -113,7 +147,8 @@ test('watch prints lines, or the events themselves as JSON', async () => {
 test('a subject names one run, and never more than was meant', () => {
   assert.equal(subjectOf('runs/0007'), 'tandem.0007.>');
   assert.equal(subjectOf(undefined), 'tandem.*.>');
-  for (const name of ['runs/>', 'a b', 'a.b', '*x']) assert.match(subjectOf(name), /^tandem\.[\w-]+\.>$/);
+  for (const name of ['runs/>', 'a b', 'a.b', '*x'])
+    assert.match(subjectOf(name), /^tandem\.[\w-]+\.>$/);
 });
 
 function checkpoint(run: string, step: number, content: string, promised?: string): string {
@@ -169,6 +204,17 @@ test('status of a run without a coordinator comes from its events', async () => 
   assert.match((await command('status', run)).out, /no workers\n$/);
 });
 
+test('new run folders are numbered and never shared', () => {
+  const runs = join(base, 'numbered');
+  assert.equal(makeRunFolder(runs), join(runs, '0001'));
+  mkdirSync(join(runs, '0007'));
+  mkdirSync(join(runs, 'mine'));
+  assert.deepEqual(
+    [makeRunFolder(runs), makeRunFolder(runs)],
+    [join(runs, '0008'), join(runs, '0009')],
+  );
+});
+
 test("a resumed run takes its own config over, but not an earlier call's stop or address", () => {
   const run = runFolder('config');
   const given = { data: '.', batch: 64, 'stop-at': 5, listen: '127.0.0.1:9999', json: true };
@@ -200,6 +246,7 @@ test('a finished run prints its result again without training', async () => {
   const { code, out, err } = await command('train', '--data', '.', '--run', run, '--json');
   assert.equal(code, 0);
   const last = JSON.parse(out.trimEnd().split('\n').at(-1) ?? '');
-  assert.deepEqual([last.loss, last.digest, last.checkpoint], [-0.5, 'd', 'c']);
+  assert.deepEqual([last.loss, last.digest], [-0.5, 'd']);
+  assert.equal(resolve(last.checkpoint), join(run, 'c'));
   assert.match(err, /is finished; this is its result/);
 });

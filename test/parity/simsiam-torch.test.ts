@@ -57,7 +57,10 @@ for (const backend of backends) {
           assert.ok(reference);
           const { norm, along, first } = reference;
           const direction = uniform(3000 + i, length);
-          const product = gradient.reduce((sum, g, k) => sum + g * (2 * (direction[k] ?? 0) - 1), 0);
+          const product = gradient.reduce(
+            (sum, g, k) => sum + g * (2 * (direction[k] ?? 0) - 1),
+            0,
+          );
           near(Math.hypot(...gradient), norm, gradientTolerance * norm, `|${name}|`);
           near(product, along, gradientTolerance * norm, `${name} along a direction`);
           for (const [k, value] of first.entries()) {
@@ -96,7 +99,10 @@ function sideBySide(m: number, size: number) {
         rows[(i * size + y) * canvas + row] = 1;
         const from = values.subarray((i * size + y) * size * 3, (i * size + y + 1) * size * 3);
         const at = ((i * canvas + row) * canvas + view * size) * 3;
-        pixels.set(from.map((u) => Math.floor(u * 256)), at);
+        pixels.set(
+          from.map((u) => Math.floor(u * 256)),
+          at,
+        );
       }
     }
     const colour = Float32Array.from({ length: m * 5 }, (_, i) => (i % 5 < 3 ? 1 : 0));
@@ -121,7 +127,8 @@ function uniform(tensor: number, length: number): Float64Array {
 
 function weightValues(spec: TensorSpec, index: number): Float64Array {
   const u = uniform(index, spec.length);
-  if (spec.shape.length === 1) return u.map((v) => (spec.name.endsWith('.weight') ? v + 0.5 : v - 0.5));
+  if (spec.shape.length === 1)
+    return u.map((v) => (spec.name.endsWith('.weight') ? v + 0.5 : v - 0.5));
   const fanIn = spec.shape.slice(0, -1).reduce((product, side) => product * side, 1);
   return u.map((v) => (2 * v - 1) * Math.sqrt(6 / fanIn));
 }

@@ -8,12 +8,53 @@
  */
 import type { ViewInput } from '../../shared/core/view.ts';
 import { colourColumns } from '../../shared/core/view.ts';
-import { type Tensor3D, type Tensor4D, tf } from './tfjs.ts';
+import { type Tensor2D, type Tensor3D, type Tensor4D, tf } from './tfjs.ts';
 
 const imageNetMean = [0.485, 0.456, 0.406];
 const imageNetStd = [0.229, 0.224, 0.225];
 /** ITU-R 601 luma as torchvision rounds it. */
 const grayWeights = [0.2989, 0.587, 0.114];
+
+/** m images on square canvases, m views of them. Sides in pixels. */
+export interface CanvasShape {
+  m: number;
+  canvas: number;
+  size: number;
+}
+
+/** `ViewInput` in a backend's hands. */
+export interface ViewTensors {
+  /** [m, size, canvas] each */
+  rows: Tensor3D;
+  columns: Tensor3D;
+  /** [m, colourColumns.length] */
+  colour: Tensor2D;
+  /** [m, size, size] each */
+  blur: { rows: Tensor3D; columns: Tensor3D } | null;
+}
+
+export function shapeOf(pixels: Uint8Array, view: ViewInput): CanvasShape {
+  const m = view.colour.length / colourColumns.length;
+  const canvas = Math.round(Math.sqrt(pixels.length / (3 * m)));
+  return { m, canvas, size: view.rows.length / (m * canvas) };
+}
+
+/** [m, canvas, canvas, 3] of 0 to 255 */
+export function pixelTensor(pixels: Uint8Array, { m, canvas }: CanvasShape): Tensor4D {
+  return tf.tensor4d(new Float32Array(pixels), [m, canvas, canvas, 3]);
+}
+
+export function viewTensors(view: ViewInput, { m, canvas, size }: CanvasShape): ViewTensors {
+  const matrices = (values: Float32Array, inner: number): Tensor3D =>
+    tf.tensor3d(values, [m, size, inner], 'float32');
+  const { blur } = view;
+  return {
+    rows: matrices(view.rows, canvas),
+    columns: matrices(view.columns, canvas),
+    colour: tf.tensor2d(view.colour.slice(), [m, colourColumns.length]),
+    blur: blur && { rows: matrices(blur.rows, size), columns: matrices(blur.columns, size) },
+  };
+}
 
 /**
  * pixels [m, canvas, canvas, 3] of 0 to 255 → view [m, size, size, 3] of 0 to 1.
@@ -21,22 +62,15 @@ const grayWeights = [0.2989, 0.587, 0.114];
  * The two axes are mixed in turn as [m, axis, other·3] matrices, so a view needs two transposes:
  * one after the rows, one before the blurred rows.
  */
-export function makeView(pixels: Uint8Array, view: ViewInput): Tensor4D {
+export function augment(pixels: Tensor4D, view: ViewTensors): Tensor4D {
   return tf.tidy(() => {
-    const m = view.colour.length / colourColumns.length;
-    const canvas = Math.round(Math.sqrt(pixels.length / (3 * m)));
-    const size = view.rows.length / (m * canvas);
-    const matrices = (values: Float32Array, inner: number): Tensor3D =>
-      tf.tensor3d(values, [m, size, inner], 'float32');
-
-    let x = tf.tensor4d(new Float32Array(pixels), [m, canvas, canvas, 3]); // [m, y, x, 3]
-    x = mix(matrices(view.rows, canvas), x); //    [m, size, canvas, 3]
-    x = swap(x); //                                [m, canvas, size, 3]: columns first
-    x = mix(matrices(view.columns, canvas), x); // [m, size, size, 3]
+    let x = mix(view.rows, pixels); // [m, size, canvas, 3]
+    x = swap(x); //                    [m, canvas, size, 3]: columns first
+    x = mix(view.columns, x); //       [m, size, size, 3]
     x = colour(tf.div(x, 255), view.colour);
-    if (view.blur) x = mix(matrices(view.blur.columns, size), x);
-    x = swap(x); //                                rows first again
-    if (view.blur) x = mix(matrices(view.blur.rows, size), x);
+    if (view.blur) x = mix(view.blur.columns, x);
+    x = swap(x); //                    rows first again
+    if (view.blur) x = mix(view.blur.rows, x);
     return tf.clipByValue(x, 0, 1); // a blur's weights sum to 1 only within rounding
   });
 }
@@ -60,9 +94,8 @@ function swap(x: Tensor4D): Tensor4D {
 }
 
 /** x [m, a, b, 3] in [0, 1]; factors [m, colourColumns.length] */
-export function colour(x: Tensor4D, factors: Float32Array): Tensor4D {
+function colour(x: Tensor4D, table: Tensor2D): Tensor4D {
   const m = x.shape[0];
-  const table = tf.tensor2d(factors.slice(), [m, colourColumns.length]);
   const [brightness, contrast, saturation, hue, gray] = tf
     .split(table, colourColumns.length, 1)
     .map((column) => tf.reshape(column, [m, 1, 1, 1])) as [

@@ -26,7 +26,8 @@ export async function useTensorflow(): Promise<DeviceDescription> {
     const found = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
     throw new Failure(
       'backend-missing',
-      `Expected TensorFlow's addon (tfjs-node-gpu), found: ${found}. Run \`npm run setup\`, or take --backend wasm.`,
+      `Expected TensorFlow's addon (tfjs-node-gpu), found: ${found}. ` +
+        'Run `npm run setup`, or take --backend wasm.',
       { cause },
     );
   }

@@ -6,7 +6,14 @@
  * dozen passes over the activations; this one takes five.
  */
 import { type Network, tensorOf } from './network.ts';
-import { type Tensor1D, type Tensor4D, tf, withGradient } from './tfjs.ts';
+import {
+  hasKernel,
+  runKernel,
+  type Tensor1D,
+  type Tensor4D,
+  tf,
+  withGradient,
+} from './tfjs.ts';
 
 export const epsilon = 1e-5;
 
@@ -35,11 +42,33 @@ export interface Normalised {
 }
 
 /** Normalises by the batch's own moments: y = (x − mean) / √(var + ε) · gamma + beta. */
-export function normalise(
-  x: Tensor4D,
-  gamma: Tensor1D | null,
-  beta: Tensor1D | null,
-): Normalised {
+export function normalise(x: Tensor4D, gamma: Tensor1D | null, beta: Tensor1D | null): Normalised {
+  return hasKernel('TandemBatchNorm') ? fused(x, gamma, beta) : composed(x, gamma, beta);
+}
+
+/** By the backend's own kernel (compiled/kernels-fused.ts), whose outputs its gradient takes back. */
+function fused(x: Tensor4D, gamma: Tensor1D | null, beta: Tensor1D | null): Normalised {
+  const channels = x.shape[3];
+  const scale = gamma ?? (tf.ones([channels]) as Tensor1D);
+  const offset = beta ?? (tf.zeros([channels]) as Tensor1D);
+  let moments: { mean: Tensor1D; variance: Tensor1D } | undefined;
+  const y = withGradient<Tensor4D>([x, scale, offset], (save) => {
+    const inputs = { x, gamma: scale, beta: offset };
+    const [value, mean, variance, ...kept] = runKernel('TandemBatchNorm', inputs, { epsilon });
+    moments = { mean: tf.keep(mean as Tensor1D), variance: tf.keep(variance as Tensor1D) };
+    for (const tensor of [x, scale, ...kept]) save(tensor);
+    return {
+      value: value as Tensor4D,
+      gradFunc: (dy, [x, gamma, kept0, kept1, kept2]) =>
+        runKernel('TandemBatchNormGrad', { dy, x, gamma, kept0, kept1, kept2 }, { epsilon }),
+    };
+  });
+  if (moments === undefined) throw new Error('batch norm ran without computing moments');
+  return { y, ...moments };
+}
+
+/** In operations that any backend has. */
+function composed(x: Tensor4D, gamma: Tensor1D | null, beta: Tensor1D | null): Normalised {
   const channels = x.shape[3];
   const count = x.size / channels; // N = n·h·w
   let moments: { mean: Tensor1D; variance: Tensor1D } | undefined;

@@ -7,7 +7,7 @@
 import { type BlockPlan, blocksOf, type NetworkPlan } from '../../shared/core/architecture.ts';
 import { batchNorm } from './batch-norm.ts';
 import { type Network, tensorOf } from './network.ts';
-import { type Tensor2D, type Tensor4D, tf, withGradient } from './tfjs.ts';
+import { hasKernel, runKernel, type Tensor2D, type Tensor4D, tf, withGradient } from './tfjs.ts';
 
 /** images [n, size, size, 3], normalised → features [n, featureWidth] */
 export function resnet(network: Network, plan: NetworkPlan, images: Tensor4D): Tensor2D {
@@ -50,7 +50,7 @@ function shortcut(network: Network, block: BlockPlan, x: Tensor4D): Tensor4D {
   return batchNorm(network, `${block.name}.downsample.1`, y);
 }
 
-/** [n, h, w, in] → [n, ⌈h/stride⌉, ⌈w/stride⌉, out]; the filter's side is odd, padding half of it. */
+/** [n, h, w, in] → [n, ⌈h/stride⌉, ⌈w/stride⌉, out]; the filter is odd, the padding half of it. */
 function conv(network: Network, name: string, x: Tensor4D, stride: 1 | 2): Tensor4D {
   const filter = tensorOf<Tensor4D>(network.parameters, `${name}.weight`);
   if (stride === 1) return tf.conv2d(x, filter, 1, 'same');
@@ -64,7 +64,12 @@ function maxPool(x: Tensor4D): Tensor4D {
 
 function pad(x: Tensor4D, by: number): Tensor4D {
   if (by === 0) return x;
-  return tf.pad(x, [[0, 0], [by, by], [by, by], [0, 0]]);
+  return tf.pad(x, [
+    [0, 0],
+    [by, by],
+    [by, by],
+    [0, 0],
+  ]);
 }
 
 /** ReLU whose gradient is one product: sign(y) is 1 where y > 0 and 0 where y = 0. */
@@ -72,6 +77,11 @@ export function relu<T extends Tensor2D | Tensor4D>(x: T): T {
   return withGradient<T>([x], (save) => {
     const y = tf.relu(x);
     save(y);
-    return { value: y, gradFunc: (dy, [y]) => [tf.mul(dy, tf.sign(y as T))] };
+    return { value: y, gradFunc: (dy, [y]) => [reluGradient(dy, y as T)] };
   });
+}
+
+function reluGradient<T extends Tensor2D | Tensor4D>(dy: T, y: T): T {
+  if (hasKernel('TandemReluGrad')) return runKernel('TandemReluGrad', { dy, y })[0] as T;
+  return tf.mul(dy, tf.sign(y));
 }

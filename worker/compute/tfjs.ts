@@ -51,3 +51,23 @@ export function withGradient<Value extends Tensor>(
   const custom = tf.customGrad(operation as unknown as Parameters<typeof tf.customGrad>[0]);
   return custom(...inputs) as Value;
 }
+
+/** Whether the present backend has a kernel of this name: one of ours, with a composed twin. */
+export function hasKernel(name: string): boolean {
+  return tf.getKernel(name, tf.getBackend()) !== undefined;
+}
+
+/** Runs a kernel of the present backend; its outputs in order. */
+export function runKernel(
+  name: string,
+  inputs: Record<string, Tensor | undefined>,
+  attributes: Record<string, unknown> = {},
+): Tensor[] {
+  const { engine } = tf;
+  const made: unknown = engine().runKernel(
+    name,
+    inputs as Parameters<ReturnType<typeof engine>['runKernel']>[1],
+    attributes as Parameters<ReturnType<typeof engine>['runKernel']>[2],
+  );
+  return (Array.isArray(made) ? made : [made]) as Tensor[];
+}

@@ -10,6 +10,8 @@ import { type Tensor, type TensorInfo, type Tensor4D, tf } from './tfjs.ts';
 type Explicit = [[number, number], [number, number], [number, number], [number, number]];
 type Attributes = Record<string, unknown>;
 
+let registered = false;
+
 /** Registers the kernels, before the backend starts; further calls do nothing. */
 export function registerWasmKernels(): void {
   if (registered) return;
@@ -28,8 +30,6 @@ export function registerWasmKernels(): void {
     ),
   );
 }
-
-let registered = false;
 
 type Inputs = Record<string, Tensor | undefined>;
 type Kernel = (inputs: Inputs, attributes: Attributes, original: Original) => Tensor;
@@ -121,7 +121,12 @@ function inputGradient(dy: Tensor4D, filter: Tensor4D, attributes: Attributes): 
   const left = kw - 1 - pads[2][0];
   const bottom = h + kh - 1 - top - spread.shape[1];
   const right = w + kw - 1 - left - spread.shape[2];
-  const padded = tf.pad(spread, [[0, 0], [top, bottom], [left, right], [0, 0]]);
+  const padded = tf.pad(spread, [
+    [0, 0],
+    [top, bottom],
+    [left, right],
+    [0, 0],
+  ]);
   return point ? padded : tf.conv2d(padded, turned, 1, 'valid');
 }
 
@@ -154,7 +159,12 @@ function geometry(
   const { top, bottom, left, right } = info.padInfo;
   return {
     strides: [info.strideHeight, info.strideWidth],
-    pads: [[0, 0], [top, bottom], [left, right], [0, 0]],
+    pads: [
+      [0, 0],
+      [top, bottom],
+      [left, right],
+      [0, 0],
+    ],
   };
 }
 

@@ -103,7 +103,10 @@ export const beginConversation: ConversationState = {
 };
 
 const sameTask = (a: Task | null, b: Task): boolean =>
-  a !== null && a.kind === b.kind && a.generation === b.generation && a.step === b.step &&
+  a !== null &&
+  a.kind === b.kind &&
+  a.generation === b.generation &&
+  a.step === b.step &&
   (a.kind === 'lease' && b.kind === 'lease'
     ? a.attempt === b.attempt
     : a.kind === 'survey' && b.kind === 'survey' && a.chunk === b.chunk);
@@ -117,12 +120,16 @@ export function converse(state: ConversationState, event: ConversationEvent): Co
     case 'welcomed': {
       const { generation } = event.welcome;
       const next: ConversationState = { phase: 'proving', generation, task: null, failures: 0 };
-      return { state: next, effects: [{ kind: 'forget-all' }, { kind: 'prove', welcome: event.welcome }] };
+      return {
+        state: next,
+        effects: [{ kind: 'forget-all' }, { kind: 'prove', welcome: event.welcome }],
+      };
     }
     case 'proved':
       if (state.phase !== 'proving') return stay();
       return stay([{ kind: 'send-ready', stages: event.stages }]);
     case 'admitted':
+      if (state.phase !== 'proving') return stay();
       return { state: { ...state, phase: 'ready' }, effects: [{ kind: 'open-gradients' }] };
     case 'tasked': {
       const { task } = event;
@@ -148,7 +155,8 @@ export function converse(state: ConversationState, event: ConversationEvent): Co
     case 'run-done':
       return over(state, [{ kind: 'end', failure: null, message: event.message }]);
     case 'disconnected':
-      return away(state, event.reason);
+      // Away already: it was refused, and one attempt to come back is under way.
+      return state.phase === 'away' ? stay() : away(state, event.reason);
     case 'stop-requested': {
       const leave: ConversationEffect[] =
         state.phase === 'away' ? [] : [{ kind: 'send-leave', reason: event.reason }];

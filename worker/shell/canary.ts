@@ -66,5 +66,7 @@ export async function runCanary(
 function canaryPixels(length: number): Uint8Array {
   const numbers = new Float64Array(Math.min(length, 1 << 16));
   fillUniform(numbers, canarySeed, 'canary', 0, 0);
-  return Uint8Array.from({ length }, (_, i) => Math.floor(256 * (numbers[i % numbers.length] ?? 0)));
+  return Uint8Array.from({ length }, (_, i) =>
+    Math.floor(256 * (numbers[i % numbers.length] ?? 0)),
+  );
 }

@@ -25,8 +25,17 @@ export type ImageOf = (sample: Sample) => Promise<KnownImage>;
 
 /** The numbers of a view in a fixed order, for the input's hash. */
 const drawNumbers = ({ crop, ...d }: ViewDraws): number[] => [
-  crop.top, crop.left, crop.height, crop.width, d.flip ? 1 : 0, d.brightness, d.contrast,
-  d.saturation, d.hue, d.gray ? 1 : 0, d.sigma,
+  crop.top,
+  crop.left,
+  crop.height,
+  crop.width,
+  d.flip ? 1 : 0,
+  d.brightness,
+  d.contrast,
+  d.saturation,
+  d.hue,
+  d.gray ? 1 : 0,
+  d.sigma,
 ];
 
 export interface PreparedLeaf {

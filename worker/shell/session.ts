@@ -123,7 +123,9 @@ export function runSession(options: SessionOptions): Promise<void> {
         hangUp();
         dispatch({ kind: 'disconnected', reason });
       };
-      control.on('data', (message: ConverseResponse) => take(message));
+      control.on('data', (message: ConverseResponse) => {
+        if (stream === control) take(message);
+      });
       control.on('error', (error: Error) => lost(error.message));
       control.on('end', () => lost('the coordinator ended the conversation'));
       dispatch({ kind: 'connected' });
@@ -132,10 +134,12 @@ export function runSession(options: SessionOptions): Promise<void> {
     function take(message: ConverseResponse): void {
       if (message.welcome) dispatch({ kind: 'welcomed', welcome: message.welcome });
       else if (message.admitted) dispatch({ kind: 'admitted' });
-      else if (message.lease) dispatch({ kind: 'tasked', task: { kind: 'lease', ...message.lease } });
+      else if (message.lease)
+        dispatch({ kind: 'tasked', task: { kind: 'lease', ...message.lease } });
       else if (message.surveyLease)
         dispatch({ kind: 'tasked', task: { kind: 'survey', ...message.surveyLease } });
-      else if (message.stepCommitted) dispatch({ kind: 'step-committed', ...message.stepCommitted });
+      else if (message.stepCommitted)
+        dispatch({ kind: 'step-committed', ...message.stepCommitted });
       else if (message.refused) {
         const { code, message: text, remedy } = message.refused;
         dispatch({
@@ -227,6 +231,7 @@ export function runSession(options: SessionOptions): Promise<void> {
     }
 
     async function reconnect(failures: number, reason: string): Promise<void> {
+      hangUp();
       working.abort(new Error(reason));
       if (failures > reconnectsMax) {
         const text = `no coordinator answers at ${options.coordinator}: ${reason}`;
@@ -249,6 +254,11 @@ export function runSession(options: SessionOptions): Promise<void> {
           await run(controller.signal);
         } catch (error) {
           if (controller.signal.aborted) return;
+          if (task === null && asFailure(error).code === 'coordinator-unreachable') {
+            hangUp();
+            dispatch({ kind: 'disconnected', reason: asFailure(error).message });
+            return;
+          }
           if (task === null || asFailure(error).code === 'backend-missing') {
             end(asFailure(error));
             return;
@@ -265,7 +275,9 @@ export function runSession(options: SessionOptions): Promise<void> {
         const method = JSON.parse(welcome.method) as Method;
         const known = prepared?.run === welcome.fingerprint + welcome.method ? prepared : null;
         if (known === null) {
-          await prepared?.compute.close();
+          const old = prepared;
+          prepared = null;
+          await old?.compute.close();
           prepared = await prepareRun(options, welcome, method, () => transport);
         }
         if (prepared) dispatch({ kind: 'proved', stages: prepared.stages });
@@ -275,7 +287,8 @@ export function runSession(options: SessionOptions): Promise<void> {
     async function ensureWeights(run: Prepared, hash: string): Promise<void> {
       if (run.loaded.hash === hash) return;
       run.loaded.hash = '';
-      if (transport === null) throw new Failure('coordinator-unreachable', 'the coordinator is away');
+      if (transport === null)
+        throw new Failure('coordinator-unreachable', 'the coordinator is away');
       await transport.pullWeights(state.generation, hash, run.loaded);
       await run.compute.load(run.loaded.weights, run.loaded.statistics);
       run.loaded.hash = hash;
@@ -316,7 +329,7 @@ export function runSession(options: SessionOptions): Promise<void> {
     }
 
     const stop = () =>
-      dispatch({ kind: 'stop-requested', reason: String(signal.reason ?? 'asked to stop') });
+      dispatch({ kind: 'stop-requested', reason: asFailure(signal.reason).message });
     signal.addEventListener('abort', stop, { once: true });
     if (signal.aborted) stop();
     else connect();
@@ -337,7 +350,8 @@ async function prepareRun(
   const compute = await options.compute(method);
   const net = architecture(method.model);
   const stages = await runCanary(method, net, compute);
-  const shared = (elements: number) => new Float32Array(new SharedArrayBuffer(4 * elements)) as Float32Array;
+  const shared = (elements: number) =>
+    new Float32Array(new SharedArrayBuffer(4 * elements)) as Float32Array;
   return {
     run: welcome.fingerprint + welcome.method,
     method,

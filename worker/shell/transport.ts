@@ -87,8 +87,10 @@ export function openTransport(address: string): Transport {
         const end = offset + bytes.length;
         const inWeights = end <= weightBytes;
         const fits =
-          offset === received && (inWeights || offset >= weightBytes) &&
-          end <= weightBytes + into.statistics.byteLength && bytes.length % 4 === 0;
+          offset === received &&
+          (inWeights || offset >= weightBytes) &&
+          end <= weightBytes + into.statistics.byteLength &&
+          bytes.length % 4 === 0;
         if (!fits || crc32(bytes) !== chunk.crc32) {
           call.cancel();
           throw new Failure('bad-message', 'the weights arrived damaged or out of order');
@@ -99,13 +101,23 @@ export function openTransport(address: string): Transport {
         } else copyFloats(bytes, into.statistics, (offset - weightBytes) / 4);
         received = end;
       }
-      if (received !== weightBytes + into.statistics.byteLength || hash.digest('hex') !== weightsHash)
+      if (
+        received !== weightBytes + into.statistics.byteLength ||
+        hash.digest('hex') !== weightsHash
+      )
         throw new Failure('bad-message', 'the weights do not have the hash that was announced');
     },
     async listSamples() {
       const lines: string[] = [];
       const call = dataStub.listSamples({}, within());
-      for await (const part of call as AsyncIterable<{ lines: string }>) lines.push(part.lines);
+      try {
+        for await (const part of call as AsyncIterable<{ lines: string }>) lines.push(part.lines);
+      } catch (error) {
+        const away = [grpc.status.CANCELLED, grpc.status.DEADLINE_EXCEEDED, grpc.status.UNAVAILABLE];
+        if (!away.includes((error as grpc.ServiceError).code)) throw error;
+        const message = `the sample list did not arrive: ${(error as Error).message}`;
+        throw new Failure('coordinator-unreachable', message, { cause: error });
+      }
       return parseSamples(lines.join(''));
     },
     async fetchSample(sha256) {

@@ -188,7 +188,10 @@ test('a batch larger than the data is refused with one that fits', () => {
   const failure = failureOf(() => methodOf(configOf(), 100));
   assert.equal(failure.code, 'bad-option');
   assert.match(failure.message, /128 images is more than the 100 .* use --batch 96 or less/);
-  assert.match(failureOf(() => methodOf(configOf(), 20)).message, /smaller --batch and --micro-batch/);
+  assert.match(
+    failureOf(() => methodOf(configOf(), 20)).message,
+    /smaller --batch and --micro-batch/,
+  );
   assert.equal(failureOf(() => methodOf(configOf(), 0)).code, 'data-empty');
 });
 
@@ -220,7 +223,10 @@ test('fewer micro-batches than workers is a warning that says how many idle', ()
     configWarnings(configOf(values), 1000).map((warning) => warning.code);
   assert.deepEqual(codes({}), []);
   assert.deepEqual(codes({ workers: '6' }), ['idle-workers']);
-  assert.match(configWarnings(configOf({ workers: '6' }), 1000)[0]?.message ?? '', /so 2 will idle/);
+  assert.match(
+    configWarnings(configOf({ workers: '6' }), 1000)[0]?.message ?? '',
+    /so 2 will idle/,
+  );
   assert.deepEqual(codes({ steps: '5', 'stop-at': '5' }), ['stop-at-unused']);
   assert.deepEqual(codes({ 'mixed-devices': true }), ['mixed-devices']);
   assert.deepEqual(codes({ listen: '0.0.0.0:1', insecure: true }), ['insecure']);

@@ -79,7 +79,10 @@ test('a short run folds to its result', () => {
       [10, committed(-0.5)],
       [10, { kind: 'checkpoint-saved', checkpoint: 'c', digest: 'd', bytes: 9 }],
       [10, knn(0.5)],
-      [10, { kind: 'run-done', stopped: false, loss: -0.5, std: 0.02, digest: 'd', checkpoint: 'c' }],
+      [
+        10,
+        { kind: 'run-done', stopped: false, loss: -0.5, std: 0.02, digest: 'd', checkpoint: 'c' },
+      ],
     ]),
   );
   assert.equal(summary.state, 'done');
@@ -112,17 +115,36 @@ test('an event folded twice counts once', () => {
 });
 
 test('time left follows the rate, and the first step, which compiles, is forgotten', () => {
-  const slow = foldAll(story([[0, opened()], [1, committed(0, 1)]]));
+  const slow = foldAll(
+    story([
+      [0, opened()],
+      [1, committed(0, 1)],
+    ]),
+  );
   assert.equal(slow.secondsLeft, 9 * 64);
-  const later = foldAll(story([[0, opened()], [1, committed(0, 1)], [2, committed(0, 64)]]));
+  const later = foldAll(
+    story([
+      [0, opened()],
+      [1, committed(0, 1)],
+      [2, committed(0, 64)],
+    ]),
+  );
   assert.equal(later.imagesPerSecond, 64);
   assert.equal(later.secondsLeft, 8);
-  const stopping = foldAll(story([[0, opened({ stopAt: 5 })], [1, committed(0, 64)]]));
+  const stopping = foldAll(
+    story([
+      [0, opened({ stopAt: 5 })],
+      [1, committed(0, 64)],
+    ]),
+  );
   assert.equal(stopping.secondsLeft, 4);
 });
 
 test('the rate is smoothed in seconds a step, so that it predicts time', () => {
-  const steps = Array.from({ length: 40 }, (_, i) => [i + 1, committed(0, i % 2 ? 32 : 64)] as const);
+  const steps = Array.from(
+    { length: 40 },
+    (_, i) => [i + 1, committed(0, i % 2 ? 32 : 64)] as const,
+  );
   const summary = foldAll(story([[0, opened({ totalSteps: 100 })], ...steps]));
   // Equal numbers of steps at 64 and at 32 images a second average to 42.7, not to 48.
   assert.ok(Math.abs((summary.imagesPerSecond ?? 0) - 42.7) < 3, `${summary.imagesPerSecond}`);

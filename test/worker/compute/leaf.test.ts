@@ -40,13 +40,23 @@ for (const backend of backends) {
       assert.ok(output.payload.every(Number.isFinite));
       for (const { name, offset, length } of parameters) {
         const gradient = output.payload.subarray(offset, offset + length);
-        assert.ok(gradient.some((value) => value !== 0), `${name} has no gradient`);
+        assert.ok(
+          gradient.some((value) => value !== 0),
+          `${name} has no gradient`,
+        );
       }
       for (const [i, { name, offset, length }] of [...statistics, ...statistics].entries()) {
         const start = parameterCount + (i < statistics.length ? 0 : statisticCount) + offset;
         const moments = output.payload.subarray(start, start + length);
-        assert.ok(moments.some((value) => value !== 0), `${name} was not recorded`);
-        if (name.endsWith('_var')) assert.ok(moments.every((value) => value >= 0), name);
+        assert.ok(
+          moments.some((value) => value !== 0),
+          `${name} was not recorded`,
+        );
+        if (name.endsWith('_var'))
+          assert.ok(
+            moments.every((value) => value >= 0),
+            name,
+          );
       }
       const view1 = output.payload.slice(parameterCount, parameterCount + statisticCount);
       const view2 = output.payload.slice(parameterCount + statisticCount);
@@ -61,7 +71,10 @@ for (const backend of backends) {
       await compute.leaf(leafInput(2));
       await compute.features(leafInput(3).pixels, leafInput(3).view1);
       const second = await compute.leaf(leafInput(1));
-      assert.deepEqual(new Uint32Array(second.payload.buffer), new Uint32Array(first.payload.buffer));
+      assert.deepEqual(
+        new Uint32Array(second.payload.buffer),
+        new Uint32Array(first.payload.buffer),
+      );
       assert.equal(second.loss, first.loss);
       assert.equal(second.std, first.std);
     });
@@ -110,23 +123,32 @@ for (const backend of backends) {
       const free = await createCompute({ backend, method, architecture, plan, objective });
       const weights = livelyWeights();
       const lossAt = async (step: number, direction: Float32Array): Promise<number> => {
-        await free.load(weights.map((w, i) => w + step * (direction[i] ?? 0)), firstStatistics());
+        await free.load(
+          weights.map((w, i) => w + step * (direction[i] ?? 0)),
+          firstStatistics(),
+        );
         return (await free.leaf(leafInput())).loss;
       };
       await free.load(weights, firstStatistics());
       const { payload } = await free.leaf(leafInput());
       // Along each tensor's own gradient, scaled so that the loss changes well above its rounding
       // (1e-7) and little enough that the curve is a line there: central differences over ±0.005.
+      let checked = 0;
       for (const { name, offset, length } of architecture.parameters) {
         const gradient = payload.subarray(offset, offset + length);
         const norm = Math.sqrt(gradient.reduce((sum, g) => sum + g * g, 0));
         if (norm < 1e-3) continue; // the loss does not notice it above its rounding
+        checked++;
         const direction = new Float32Array(weights.length);
-        direction.set(gradient.map((g) => g / norm), offset);
+        direction.set(
+          gradient.map((g) => g / norm),
+          offset,
+        );
         const h = Math.min(0.005, 0.0005 / norm);
         const slope = ((await lossAt(h, direction)) - (await lossAt(-h, direction))) / (2 * h);
         assert.ok(Math.abs(slope - norm) < 0.02 * norm + 1e-7 / h, `${name}: ${slope}, ${norm}`);
       }
+      assert.ok(checked > 0.8 * architecture.parameters.length, `only ${checked} were checked`);
       await free.close();
     });
 
@@ -140,7 +162,8 @@ test('wasm and TensorFlow agree within f32 rounding', { skip: skipReason('tensor
   const [a, b] = [outputs.get('tensorflow'), outputs.get('wasm')];
   assert.ok(a && b);
   // Both sum in f32 in another order: relative errors of 1e-7 a sum, grown by some twenty layers
-  // and by batch norms over as few as 6 values. 1e-4 of each tensor's largest value holds both.
+  // and by batch norms over as few as 6 values. 1e-4 of each tensor's largest value holds both
+  // (and 1e-6 where that is nearly 0, such as the mean of a centred z).
   assert.ok(Math.abs(a.loss - b.loss) < 1e-5);
   assert.ok(Math.abs(a.std - b.std) < 1e-5);
   const { parameters, statistics, parameterCount, statisticCount } = architecture;
@@ -163,7 +186,7 @@ test('wasm and TensorFlow agree within f32 rounding', { skip: skipReason('tensor
 /** Every difference is at most `tolerance` of the largest expected value. */
 function closeTo(found: Float32Array, expected: Float32Array, tolerance: number, what: string) {
   assert.equal(found.length, expected.length);
-  const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0.01);
   const worst = found.reduce((most, v, i) => Math.max(most, Math.abs(v - (expected[i] ?? 0))), 0);
   assert.ok(worst <= tolerance * largest, `${what}: off by ${worst} of ${largest}`);
 }

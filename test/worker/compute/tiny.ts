@@ -72,7 +72,10 @@ export function livelyWeights(architecture = tinyArchitecture, seed = 1): Float3
     const fan = shape.slice(0, -1).reduce((product, side) => product * side, 1);
     const drawn = normals(seed + i, length, shape.length > 1 ? Math.sqrt(2 / fan) : 0.2);
     const centre = initial.kind === 'constant' && name.endsWith('.weight') ? 1 : 0;
-    weights.set(drawn.map((value) => centre + value), offset);
+    weights.set(
+      drawn.map((value) => centre + value),
+      offset,
+    );
   }
   return weights;
 }
@@ -90,7 +93,10 @@ export function viewOf(seed: number, m = microBatch, plain = false): ViewInput {
   const next = numbers(seed);
   const rows = new Float32Array(m * size * canvas);
   const columns = new Float32Array(m * size * canvas);
-  const blur = { rows: new Float32Array(m * size * size), columns: new Float32Array(m * size * size) };
+  const blur = {
+    rows: new Float32Array(m * size * size),
+    columns: new Float32Array(m * size * size),
+  };
   const colour = new Float32Array(m * 5);
   for (let i = 0; i < m; i++) {
     const [down, across] = [next(), next()].map((u) => (plain ? 0 : Math.floor(u * 5)));
@@ -99,7 +105,7 @@ export function viewOf(seed: number, m = microBatch, plain = false): ViewInput {
       columns[(i * size + y) * canvas + y + (across ?? 0)] = 1;
       for (const side of [blur.rows, blur.columns]) {
         side[(i * size + y) * size + y] = plain ? 1 : 0.75;
-        if (!plain) side[(i * size + y) * size + (y + 1) % size] = 0.25;
+        if (!plain) side[(i * size + y) * size + ((y + 1) % size)] = 0.25;
       }
     }
     const jitter = [0.6 + 0.8 * next(), 0.6 + 0.8 * next(), 0.6 + 0.8 * next(), 0.2 * next() - 0.1];

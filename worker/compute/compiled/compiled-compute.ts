@@ -1,0 +1,132 @@
+/**
+ * The compute port by graphs: each program is recorded at its first use and runs as one session
+ * call from then on.
+ *
+ * Weights stay in TensorFlow's hands between leaves; a leaf feeds bytes and drawn numbers and
+ * fetches one flat payload.
+ */
+import type { Architecture, TensorSpec } from '../../../shared/core/architecture-types.ts';
+import type { ViewInput } from '../../../shared/core/view.ts';
+import type { Compute, DeviceDescription, LeafInput } from '../../../shared/ports/compute.ts';
+import { type CanvasShape, shapeOf } from '../augment.ts';
+import { expectLength, expectLoaded, type Program } from '../compute-program.ts';
+import { type Fed, feed, type Session } from './session.ts';
+import { type GraphOptions, openFeatures, openLeaf, openView, viewFeeds } from './programs.ts';
+
+/** Graphs in memory at once; a survey has two shapes (its last chunk is shorter), a run one leaf. */
+const sessionsMax = 6;
+
+export function compiledCompute(
+  device: DeviceDescription,
+  program: Program,
+  options: GraphOptions,
+): Compute {
+  const { architecture } = program;
+  const sessions = new Map<string, Session>();
+  let weights = new Map<string, Fed>();
+
+  /** The session for a program of one shape; the one used longest ago makes room. */
+  function session(kind: string, shape: CanvasShape, blurred: boolean[], open: () => Session) {
+    const key = JSON.stringify([kind, shape, blurred]);
+    const found = sessions.get(key) ?? open();
+    sessions.delete(key);
+    sessions.set(key, found);
+    const [oldest] = sessions.keys();
+    if (sessions.size > sessionsMax && oldest !== undefined) {
+      sessions.get(oldest)?.close();
+      sessions.delete(oldest);
+    }
+    return found;
+  }
+
+  function run(session: Session, input: Map<string, Fed>): Float32Array[] {
+    try {
+      return session.run(new Map([...weights, ...input]));
+    } finally {
+      dispose(input);
+    }
+  }
+
+  return {
+    describe: () => device,
+
+    async load(parameters, statistics) {
+      expectLength('weights', parameters, architecture.parameterCount);
+      expectLength('running statistics', statistics, architecture.statisticCount);
+      dispose(weights);
+      weights = weightFeeds(architecture, parameters, statistics);
+    },
+
+    async leaf({ pixels, view1, view2 }: LeafInput) {
+      expectLoaded(weights);
+      const shape = shapeOf(pixels, view1);
+      const blurred = [view1.blur !== null, view2.blur !== null] as [boolean, boolean];
+      const leaf = session('leaf', shape, blurred, () =>
+        openLeaf(program, shape, blurred, options),
+      );
+      const [payload, scalars] = run(leaf, leafFeeds(pixels, [view1, view2], shape));
+      const [loss = Number.NaN, std = Number.NaN] = scalars ?? [];
+      return { payload: payload as Float32Array, loss, std };
+    },
+
+    async features(pixels, view) {
+      expectLoaded(weights);
+      const shape = shapeOf(pixels, view);
+      const blurred = view.blur !== null;
+      const features = session('features', shape, [blurred], () =>
+        openFeatures(program, shape, blurred, options),
+      );
+      return run(features, leafFeeds(pixels, [view], shape))[0] as Float32Array;
+    },
+
+    async view(pixels, view) {
+      const shape = shapeOf(pixels, view);
+      const blurred = view.blur !== null;
+      const made = session('view', shape, [blurred], () => openView(shape, blurred, options));
+      return run(made, leafFeeds(pixels, [view], shape))[0] as Float32Array;
+    },
+
+    async close() {
+      for (const open of sessions.values()) open.close();
+      sessions.clear();
+      dispose(weights);
+      weights = new Map();
+    },
+  };
+}
+
+function weightFeeds(
+  { parameters, statistics }: Architecture,
+  weights: Float32Array,
+  runningStatistics: Float32Array,
+): Map<string, Fed> {
+  const fed = new Map<string, Fed>();
+  const take = (specs: readonly TensorSpec[], values: Float32Array): void => {
+    for (const { name, shape, offset, length } of specs) {
+      // A copy: TensorFlow may share the memory for as long as the weights stay loaded.
+      fed.set(name, feed(values.slice(offset, offset + length), shape, 'float32'));
+    }
+  };
+  take(parameters, weights);
+  take(statistics, runningStatistics);
+  return fed;
+}
+
+function leafFeeds(
+  pixels: Uint8Array,
+  views: readonly ViewInput[],
+  shape: CanvasShape,
+): Map<string, Fed> {
+  const { m, canvas } = shape;
+  const fed = new Map([['pixels', feed(pixels, [m, canvas, canvas, 3], 'uint8')]]);
+  for (const [i, view] of views.entries()) {
+    for (const { name, values, shape: sides } of viewFeeds(`view${i + 1}`, view, shape)) {
+      fed.set(name, feed(values as Float32Array, sides, 'float32'));
+    }
+  }
+  return fed;
+}
+
+function dispose(fed: ReadonlyMap<string, Fed>): void {
+  for (const value of fed.values()) value.dispose();
+}

@@ -1,0 +1,116 @@
+/**
+ * A TensorFlow graph under construction: nodes in the order in which they were met.
+ *
+ * A node is added once: the same operation on the same inputs is the same node, so what both views
+ * share (casts of weights, constants) is computed once. Every operation here is a function of its
+ * inputs; one with a state or dice of its own must not be added.
+ */
+
+/** Element types, by their number in TensorFlow's `DataType`. */
+export const typeNumbers = { float32: 1, int32: 3, uint8: 4, bool: 10, bfloat16: 14 } as const;
+export type GraphType = keyof typeof typeNumbers;
+
+/** One output of a node. */
+export interface Edge {
+  /** As TensorFlow writes it in inputs and fetches: `name` or `name:1`. */
+  name: string;
+  shape: readonly number[];
+  type: GraphType;
+}
+
+export type Attribute =
+  | { kind: 'type'; type: GraphType }
+  | { kind: 'bool'; value: boolean }
+  | { kind: 'int'; value: number }
+  | { kind: 'float'; value: number }
+  | { kind: 'text'; value: string }
+  | { kind: 'ints'; values: readonly number[] }
+  | { kind: 'shape'; shape: readonly number[] }
+  | { kind: 'tensor'; type: GraphType; shape: readonly number[]; bytes: Uint8Array };
+
+export type Attributes = Readonly<Record<string, Attribute>>;
+
+export interface GraphNode {
+  name: string;
+  op: string;
+  inputs: readonly string[];
+  attributes: Attributes;
+}
+
+/** What a node gives, in the order of its outputs. */
+export interface Output {
+  shape: readonly number[];
+  type: GraphType;
+}
+
+export interface Graph {
+  add(op: string, inputs: readonly Edge[], attributes: Attributes, outputs: Output[]): Edge[];
+  /** A value fed at each run, under a name of its own. */
+  placeholder(name: string, type: GraphType, shape: readonly number[]): Edge;
+  constant(values: Float32Array | Int32Array | Uint8Array, output: Output): Edge;
+  /** The nodes that these edges need, each after its inputs. */
+  nodesFor(fetched: readonly Edge[]): GraphNode[];
+}
+
+/** Constants up to here are compared; larger ones would cost more than they save. */
+const comparedBytesMax = 4096;
+
+export function newGraph(): Graph {
+  const nodes = new Map<string, GraphNode>();
+  const known = new Map<string, GraphNode>();
+
+  function add(
+    op: string,
+    inputs: readonly string[],
+    attributes: Attributes,
+    key: string | null,
+    name = `${op}_${nodes.size}`,
+  ): GraphNode {
+    const same = key === null ? undefined : known.get(key);
+    if (same !== undefined) return same;
+    const node = { name, op, inputs, attributes };
+    nodes.set(name, node);
+    if (key !== null) known.set(key, node);
+    return node;
+  }
+
+  return {
+    add(op, inputs, attributes, outputs) {
+      const names = inputs.map((edge) => edge.name);
+      const { name } = add(op, names, attributes, JSON.stringify([op, names, attributes]));
+      return outputs.map((output, i) => ({ name: i === 0 ? name : `${name}:${i}`, ...output }));
+    },
+    placeholder(name, type, shape) {
+      const attributes = { dtype: typeOf(type), shape: { kind: 'shape', shape } } as const;
+      add('Placeholder', [], attributes, null, name);
+      return { name, shape, type };
+    },
+    constant(values, { shape, type }) {
+      const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+      const small = bytes.length <= comparedBytesMax;
+      const key = small ? JSON.stringify(['Const', type, shape, [...bytes]]) : null;
+      const value = { kind: 'tensor', type, shape, bytes: bytes.slice() } as const;
+      const { name } = add('Const', [], { dtype: typeOf(type), value }, key);
+      return { name, shape, type };
+    },
+    nodesFor(fetched) {
+      const needed = new Set<string>();
+      const rest = fetched.map((edge) => nodeName(edge.name));
+      for (let name = rest.pop(); name !== undefined; name = rest.pop()) {
+        if (needed.has(name)) continue;
+        needed.add(name);
+        rest.push(...(nodes.get(name)?.inputs ?? []).map(nodeName));
+      }
+      return [...nodes.values()].filter((node) => needed.has(node.name));
+    },
+  };
+}
+
+export function typeOf(type: GraphType): Attribute {
+  return { kind: 'type', type };
+}
+
+/** `name:1` → `name` */
+function nodeName(edge: string): string {
+  return edge.split(':')[0] as string;
+}

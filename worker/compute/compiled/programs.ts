@@ -1,0 +1,155 @@
+/**
+ * The worker's programs (step.ts) as graphs: placeholders for what is fed, one record of the
+ * program, the edges that are fetched.
+ *
+ * A graph has one shape: m images, their canvas and size, and whether a view is blurred.
+ */
+import type { TensorSpec } from '../../../shared/core/architecture-types.ts';
+import { colourColumns, type ViewInput } from '../../../shared/core/view.ts';
+import { augment, type CanvasShape, type ViewTensors } from '../augment.ts';
+import type { Program } from '../compute-program.ts';
+import type { Tensors } from '../network.ts';
+import { inferFeatures, trainingStep } from '../step.ts';
+import { type Tensor, type Tensor4D, tf } from '../tfjs.ts';
+import type { Edge, GraphType } from './graph.ts';
+import { record, type RecordOptions, type Recording } from './recorder.ts';
+import { openSession, type Session } from './session.ts';
+
+export interface GraphOptions {
+  record: RecordOptions;
+  /** Where graphs are kept on disk. */
+  graphFolder: string;
+}
+
+/** Fetches the payload and [loss, std]. */
+export function openLeaf(
+  { objective, architecture }: Program,
+  shape: CanvasShape,
+  blurred: readonly [boolean, boolean],
+  options: GraphOptions,
+): Session {
+  return open(options, (recording) => {
+    const { loss, std, parts } = trainingStep(
+      objective,
+      architecture,
+      weightsOf(recording, architecture.parameters),
+      pixelsOf(recording, shape),
+      [viewOf(recording, 'view1', shape, blurred[0]), viewOf(recording, 'view2', shape, blurred[1])],
+    );
+    const fetched = [flat(recording, parts), flat(recording, [loss, std])];
+    tf.dispose([loss, std, ...parts]);
+    return fetched;
+  });
+}
+
+/** Fetches [n, featureWidth]. */
+export function openFeatures(
+  { plan, architecture }: Program,
+  shape: CanvasShape,
+  blurred: boolean,
+  options: GraphOptions,
+): Session {
+  return open(options, (recording) => {
+    const features = inferFeatures(
+      plan,
+      weightsOf(recording, architecture.parameters),
+      weightsOf(recording, architecture.statistics),
+      pixelsOf(recording, shape),
+      viewOf(recording, 'view1', shape, blurred),
+    );
+    return [recording.as(features, 'float32')];
+  });
+}
+
+/** Fetches [m, size, size, 3]. */
+export function openView(shape: CanvasShape, blurred: boolean, options: GraphOptions): Session {
+  return open({ ...options, record: { ...options.record, precision: 'f32' } }, (recording) => [
+    recording.as(
+      augment(pixelsOf(recording, shape), viewOf(recording, 'view1', shape, blurred)),
+      'float32',
+    ),
+  ]);
+}
+
+/** What is fed for one view: arrays, their names and shapes. */
+export function viewFeeds(
+  name: string,
+  view: { [part in 'rows' | 'columns' | 'colour']: ViewInput[part] | null } & {
+    blur: ViewInput['blur'] | { rows: null; columns: null };
+  },
+  { m, canvas, size }: CanvasShape,
+): { name: string; values: Float32Array | null; shape: number[] }[] {
+  const fed = (part: string, values: Float32Array | null, shape: number[]) => ({
+    name: `${name}/${part}`,
+    values,
+    shape,
+  });
+  const { rows, columns, colour, blur } = view;
+  return [
+    fed('rows', rows, [m, size, canvas]),
+    fed('columns', columns, [m, size, canvas]),
+    fed('colour', colour, [m, colourColumns.length]),
+    ...(blur === null
+      ? []
+      : [
+          fed('blurRows', blur.rows, [m, size, size]),
+          fed('blurColumns', blur.columns, [m, size, size]),
+        ]),
+  ];
+}
+
+function open(options: GraphOptions, program: (recording: Recording) => Edge[]): Session {
+  const { graph, fetched } = record(options.record, (recording) => ({
+    graph: recording.graph,
+    fetched: program(recording),
+  }));
+  return openSession(graph, fetched, options.graphFolder);
+}
+
+function placeholder(
+  recording: Recording,
+  name: string,
+  type: GraphType,
+  shape: readonly number[],
+): Tensor {
+  return tf
+    .engine()
+    .makeTensorFromTensorInfo(recording.tensor(recording.graph.placeholder(name, type, shape)));
+}
+
+function weightsOf(recording: Recording, specs: readonly TensorSpec[]): Tensors {
+  return new Map(
+    specs.map(({ name, shape }) => [name, placeholder(recording, name, 'float32', shape)]),
+  );
+}
+
+/** Bytes are fed; the program sees numbers. */
+function pixelsOf(recording: Recording, { m, canvas }: CanvasShape): Tensor4D {
+  const bytes = placeholder(recording, 'pixels', 'uint8', [m, canvas, canvas, 3]);
+  const numbers = recording.tensor(recording.as(bytes, 'float32'));
+  return tf.engine().makeTensorFromTensorInfo(numbers) as Tensor4D;
+}
+
+function viewOf(
+  recording: Recording,
+  name: string,
+  shape: CanvasShape,
+  blurred: boolean,
+): ViewTensors {
+  const none = { rows: null, columns: null, colour: null };
+  const feeds = viewFeeds(name, { ...none, blur: blurred ? none : null }, shape);
+  const [rows, columns, colour, blurRows, blurColumns] = feeds.map((fed) =>
+    placeholder(recording, fed.name, 'float32', fed.shape),
+  );
+  const blur = blurred ? { rows: blurRows, columns: blurColumns } : null;
+  return { rows, columns, colour, blur } as ViewTensors;
+}
+
+/** All values end to end, in float32. */
+function flat(recording: Recording, tensors: readonly Tensor[]): Edge {
+  const rows = tensors.map((tensor) => {
+    const wide = recording.tensor(recording.as(tensor, 'float32'));
+    return tf.reshape(tf.engine().makeTensorFromTensorInfo(wide), [tensor.size]);
+  });
+  return recording.edge(tf.concat(rows));
+}

@@ -1,0 +1,90 @@
+/**
+ * A recorded graph in TensorFlow: loaded once, run with values fed and fetched by name.
+ *
+ * This speaks to the addon of tfjs-node below tfjs, because there a typed array enters without a
+ * copy (TensorFlow copies it only where it is not aligned) and bytes may stay bytes, which tfjs has
+ * no type for. A fetched value is copied once, into memory that JavaScript owns.
+ */
+import { tf } from '../tfjs.ts';
+import { type Edge, type Graph, type GraphType, typeNumbers } from './graph.ts';
+import { encodeGraph, graphTag } from './graph-def.ts';
+import { keepGraph } from './graph-folder.ts';
+
+/** What is used of tfjs-node's addon. Handles are small numbers. */
+interface Binding {
+  createTensor(shape: readonly number[], type: number, values: Values): number;
+  deleteTensor(tensor: number): void;
+  tensorDataSync(tensor: number): Float32Array;
+  loadSavedModel(folder: string, tags: string): number;
+  deleteSavedModel(session: number): void;
+  runSavedModel(
+    session: number,
+    inputs: readonly number[],
+    inputNames: string,
+    outputNames: string,
+  ): { id: number }[];
+}
+
+type Values = Float32Array | Int32Array | Uint8Array;
+
+/** A value in TensorFlow's hands; whoever made it disposes it. */
+export interface Fed {
+  handle: number;
+  dispose(): void;
+}
+
+/** The values must stay as they are until the tensor is disposed. */
+export function feed(values: Values, shape: readonly number[], type: GraphType): Fed {
+  const { createTensor, deleteTensor } = binding();
+  const handle = createTensor(shape, typeNumbers[type], values);
+  return { handle, dispose: () => deleteTensor(handle) };
+}
+
+export interface Session {
+  /** Placeholders that the fetched values depend on. */
+  readonly inputs: ReadonlySet<string>;
+  /** One array for each fetched edge; `fed` may name more than `inputs`. */
+  run(fed: ReadonlyMap<string, Fed>): Float32Array[];
+  close(): void;
+}
+
+/** Loads what is needed for `fetched` (float32 each). */
+export function openSession(graph: Graph, fetched: readonly Edge[], folder: string): Session {
+  const nodes = graph.nodesFor(fetched);
+  const { loadSavedModel, deleteSavedModel, runSavedModel, tensorDataSync, deleteTensor } =
+    binding();
+  const session = loadSavedModel(keepGraph(encodeGraph(nodes), folder), graphTag);
+  const inputs = nodes.filter(({ op }) => op === 'Placeholder').map(({ name }) => name);
+  const inputNames = inputs.map((name) => `${name}:0`).join();
+  const outputNames = fetched.map(({ name }) => (name.includes(':') ? name : `${name}:0`)).join();
+  return {
+    inputs: new Set(inputs),
+    run(fed) {
+      const handles = inputs.map((name) => {
+        const value = fed.get(name);
+        if (value === undefined) throw new Error(`the compiled step was not fed ${name}`);
+        return value.handle;
+      });
+      const results = runSavedModel(session, handles, inputNames, outputNames);
+      return results.map(({ id }) => {
+        const values = tensorDataSync(id);
+        deleteTensor(id);
+        return values;
+      });
+    },
+    close: () => deleteSavedModel(session),
+  };
+}
+
+function binding(): Binding {
+  const { binding: addon } = tf.backend() as unknown as { binding: Binding };
+  return {
+    createTensor: (shape, type, values) => addon.createTensor(shape, type, values),
+    deleteTensor: (tensor) => addon.deleteTensor(tensor),
+    tensorDataSync: (tensor) => addon.tensorDataSync(tensor),
+    loadSavedModel: (folder, tags) => addon.loadSavedModel(folder, tags),
+    deleteSavedModel: (session) => addon.deleteSavedModel(session),
+    runSavedModel: (session, inputs, names, outputs) =>
+      addon.runSavedModel(session, inputs, names, outputs),
+  };
+}

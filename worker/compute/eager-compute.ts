@@ -1,0 +1,126 @@
+/**
+ * The compute port, eagerly: each operation runs as it is met, gradients by tfjs's autodiff.
+ *
+ * This is the readable reference, and what wasm runs. It holds the weights as tensors between
+ * leaves and nothing else; every leaf frees what it made, so memory is the same after the
+ * thousandth as after the first.
+ */
+import type { TensorSpec } from '../../shared/core/architecture-types.ts';
+import type {
+  Compute,
+  DeviceDescription,
+  LeafInput,
+  LeafOutput,
+} from '../../shared/ports/compute.ts';
+import { pixelTensor, shapeOf, viewTensors, augment } from './augment.ts';
+import { expectLength, expectLoaded, type Program } from './compute-program.ts';
+import type { Tensors } from './network.ts';
+import { inferFeatures, trainingStep } from './step.ts';
+import { type Tensor, tf } from './tfjs.ts';
+
+export function eagerCompute(device: DeviceDescription, program: Program): Compute {
+  const { architecture, plan } = program;
+  let parameters: Tensors = new Map();
+  let statistics: Tensors = new Map();
+
+  return {
+    describe: () => device,
+
+    async load(weights, runningStatistics) {
+      expectLength('weights', weights, architecture.parameterCount);
+      expectLength('running statistics', runningStatistics, architecture.statisticCount);
+      dispose(parameters);
+      dispose(statistics);
+      parameters = unflatten(architecture.parameters, weights);
+      statistics = unflatten(architecture.statistics, runningStatistics);
+    },
+
+    async leaf(input) {
+      expectLoaded(parameters);
+      return trainingLeaf(program, parameters, input);
+    },
+
+    async features(pixels, view) {
+      expectLoaded(parameters);
+      const shape = shapeOf(pixels, view);
+      return read(() =>
+        inferFeatures(
+          plan,
+          parameters,
+          statistics,
+          pixelTensor(pixels, shape),
+          viewTensors(view, shape),
+        ),
+      );
+    },
+
+    async view(pixels, view) {
+      const shape = shapeOf(pixels, view);
+      return read(() => augment(pixelTensor(pixels, shape), viewTensors(view, shape)));
+    },
+
+    async close() {
+      dispose(parameters);
+      dispose(statistics);
+      parameters = new Map();
+      statistics = new Map();
+    },
+  };
+}
+
+/** Forward and backward of both views; the result laid out as `LeafOutput` says. */
+function trainingLeaf(program: Program, parameters: Tensors, input: LeafInput): LeafOutput {
+  const { objective, architecture } = program;
+  const { pixels, view1, view2 } = input;
+  const shape = shapeOf(pixels, view1);
+  const output = {
+    payload: new Float32Array(architecture.parameterCount + 2 * architecture.statisticCount),
+    loss: Number.NaN,
+    std: Number.NaN,
+  };
+  // Nothing is returned from here: tidy would look for tensors in each element of the payload.
+  tf.tidy(() => {
+    const { loss, std, parts } = trainingStep(
+      objective,
+      architecture,
+      parameters,
+      pixelTensor(pixels, shape),
+      [viewTensors(view1, shape), viewTensors(view2, shape)],
+    );
+    output.loss = valueOf(loss);
+    output.std = valueOf(std);
+    let at = 0;
+    for (const part of parts) {
+      output.payload.set(part.dataSync<'float32'>(), at);
+      at += part.size;
+    }
+    for (const tensor of [loss, std, ...parts]) tensor.dispose();
+  });
+  return output;
+}
+
+function valueOf(scalar: Tensor): number {
+  return scalar.dataSync<'float32'>()[0] ?? Number.NaN;
+}
+
+function unflatten(specs: readonly TensorSpec[], values: Float32Array): Tensors {
+  const tensors = new Map<string, Tensor>();
+  for (const { name, shape, offset, length } of specs) {
+    // A copy: backends may read the values later than now.
+    const own = values.slice(offset, offset + length);
+    tensors.set(name, tf.tensor(own, [...shape], 'float32'));
+  }
+  return tensors;
+}
+
+/** The values of a tensor; everything made on the way is freed. */
+function read(make: () => Tensor): Float32Array {
+  const tensor = tf.tidy(make);
+  const values = tensor.dataSync<'float32'>().slice();
+  tensor.dispose();
+  return values;
+}
+
+function dispose(tensors: Tensors): void {
+  for (const tensor of tensors.values()) tensor.dispose();
+}

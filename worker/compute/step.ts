@@ -1,0 +1,67 @@
+/**
+ * The programs of a worker in plain tfjs: the training step, features, a view. The eager compute
+ * runs them as they stand; the compiled compute records each once and runs it as one graph.
+ */
+import type { NetworkPlan } from '../../shared/core/architecture.ts';
+import type { Architecture, TensorSpec } from '../../shared/core/architecture-types.ts';
+import { augment, standardise, type ViewTensors } from './augment.ts';
+import { type Moments, type Tensors, tensorOf } from './network.ts';
+import type { Objective } from './objective.ts';
+import { resnet } from './resnet.ts';
+import { type Scalar, type Tensor, type Tensor2D, type Tensor4D, tf } from './tfjs.ts';
+
+export interface Step {
+  loss: Scalar;
+  std: Scalar;
+  /** Gradients, then the moments of view 1 and of view 2: the payload's parts, in its order. */
+  parts: Tensor[];
+}
+
+/**
+ * Forward and backward of both views of pixels [m, canvas, canvas, 3]. To be called inside a tidy;
+ * the caller disposes what is returned.
+ */
+export function trainingStep(
+  objective: Objective,
+  architecture: Architecture,
+  parameters: Tensors,
+  pixels: Tensor4D,
+  views: readonly [ViewTensors, ViewTensors],
+): Step {
+  const view1 = standardise(augment(pixels, views[0]));
+  const view2 = standardise(augment(pixels, views[1]));
+  const moments: [Moments, Moments] = [new Map(), new Map()];
+  let std: Scalar | undefined;
+  const trained = architecture.parameters.map((spec) => tensorOf(parameters, spec.name));
+  const differentiate = tf.valueAndGrads(() => {
+    const forward = objective.forward(parameters, [view1, view2], moments);
+    std = tf.keep(forward.std);
+    return forward.loss;
+  });
+  const { value: loss, grads } = differentiate(trained);
+  if (std === undefined) throw new Error('the objective gave no std');
+  const parts = architecture.parameters.map((spec, i) => expectSize(spec, grads[i]));
+  for (const ofView of moments) {
+    parts.push(
+      ...architecture.statistics.map((spec) => expectSize(spec, ofView.get(spec.name))),
+    );
+  }
+  return { loss: loss as Scalar, std, parts };
+}
+
+/** Pooled features in inference mode, [n, featureWidth]. */
+export function inferFeatures(
+  plan: NetworkPlan,
+  parameters: Tensors,
+  statistics: Tensors,
+  pixels: Tensor4D,
+  view: ViewTensors,
+): Tensor2D {
+  const images = standardise(augment(pixels, view));
+  return resnet({ parameters, mode: { kind: 'inference', statistics } }, plan, images);
+}
+
+function expectSize(spec: TensorSpec, tensor: Tensor | undefined): Tensor {
+  if (tensor !== undefined && tensor.size === spec.length) return tensor;
+  throw new Error(`${spec.name}: expected ${spec.length} values, found ${tensor?.size ?? 'none'}`);
+}
