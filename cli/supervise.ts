@@ -129,7 +129,7 @@ export async function superviseTrain(options: SuperviseOptions): Promise<void> {
   const gpus = gpuCount();
   const launchWorker = (i: number) => () => {
     const env = computeEnvironment(process.env, {
-      precision: 'f32',
+      precision: config.precision,
       threadsInterOp: config.workers === 1 ? 2 : 1,
       ...(gpus > 1 && process.env['CUDA_VISIBLE_DEVICES'] === undefined
         ? { cudaDevice: i % gpus }

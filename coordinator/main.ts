@@ -20,6 +20,7 @@ import { asFailure, Failure } from '../shared/core/failures.ts';
 import { emptySummary, fold } from '../shared/core/summary.ts';
 import { protoVersion, silenceMs } from '../shared/wire/limits.ts';
 import { initialState, lastStep, type Plan } from './core/state.ts';
+import { clearUnfinished } from './shell/checkpoints.ts';
 import { type FinalCheckpoint, finalCheckpoint } from './shell/commit.ts';
 import { openEventLog } from './shell/event-log.ts';
 import { openLedger } from './shell/ledger-file.ts';
@@ -62,6 +63,7 @@ export async function runCoordinator(options: CoordinatorOptions): Promise<Coord
   const opened = await openRun(config, options.onIndex ?? (() => undefined), signal);
   const { folder, run, samples, dataset } = opened;
   const generation = await takeGeneration(folder);
+  await clearUnfinished(folder);
   const { method } = run;
   const plan: Plan = {
     generation,
@@ -128,6 +130,7 @@ export async function runCoordinator(options: CoordinatorOptions): Promise<Coord
       );
     }
     await events.close();
+    await ledger?.close();
     return { ...last, run: folder, stopped };
   }
   context.publisher =
@@ -145,7 +148,7 @@ export async function runCoordinator(options: CoordinatorOptions): Promise<Coord
   const knnBefore = plan.knn && recovered.step === 0 && events.lastOf('knn-measured') === undefined;
   const loop = startRunLoop(
     context,
-    initialState(plan, recovered.step, run.deviceClass, knnBefore),
+    initialState(plan, recovered.step, run.deviceClass, run.identity, knnBefore),
     say,
   );
   await openMissedEvents(context, recovered, describeRun(context));

@@ -5,7 +5,7 @@ import { cpus, hostname } from 'node:os';
 import sharp from 'sharp';
 import { architecture } from '../shared/core/architecture.ts';
 import { Failure } from '../shared/core/failures.ts';
-import type { Backend, Method } from '../shared/core/method.ts';
+import type { Backend, Method, Precision } from '../shared/core/method.ts';
 import { openDataset } from '../shared/adapters/open-dataset.ts';
 import type { Compute } from '../shared/ports/compute.ts';
 import { computeEnvironment } from './compute/environment.ts';
@@ -24,21 +24,32 @@ export interface WorkerOptions {
   say?: (line: string) => void;
   /** The variables that TensorFlow may see; by default the allow-list. Tests replace it. */
   environment?: Record<string, string>;
+  /** Stands between compute and worker. Tests put a fault there. */
+  through?: (compute: Compute) => Compute;
 }
 
 /** Joins a coordinator and computes until the run is done. Rejects with a `Failure`. */
 export async function runWorker(options: WorkerOptions): Promise<void> {
-  adoptEnvironment(options.environment ?? computeEnvironment(process.env, { precision: 'f32' }));
+  adoptEnvironment(options.environment ?? environmentFor('f32'));
   const { coordinator, data, signal } = options;
   await runSession({
     coordinator,
     name: options.name ?? `${hostname()}-${process.pid}`,
     dataset: data === null ? null : openDataset(data),
-    compute: (method) => openCompute(options, method),
+    compute: async (method) => (options.through ?? same)(await openCompute(options, method)),
     describe,
     signal,
     say: options.say ?? (() => undefined),
   });
+}
+
+const same = (compute: Compute): Compute => compute;
+
+/** Operations side by side do not change bits, so whoever started the process may choose them. */
+function environmentFor(precision: Precision): Record<string, string> {
+  const asked = Number(process.env['TF_NUM_INTEROP_THREADS']);
+  const threadsInterOp = Number.isInteger(asked) && asked > 0 ? asked : 1;
+  return computeEnvironment(process.env, { precision, threadsInterOp });
 }
 
 /** Makes this process's environment the given one, before TensorFlow is loaded. */
@@ -48,6 +59,8 @@ function adoptEnvironment(environment: Record<string, string>): void {
 }
 
 async function openCompute(options: WorkerOptions, method: Method): Promise<Compute> {
+  // Known only now, and TensorFlow reads it when the compute thread loads it.
+  if (options.environment === undefined) adoptEnvironment(environmentFor(method.precision));
   const net = architecture(method.model);
   const open = (backend: Backend) => threadedCompute({ backend, method, architecture: net });
   const compute = await open(options.backend === 'auto' ? 'tensorflow' : options.backend).catch(
@@ -72,10 +85,10 @@ async function openCompute(options: WorkerOptions, method: Method): Promise<Comp
 
 /** What explains a refusal, on one line. */
 function describe(compute: Compute): string {
-  const { backend, device, version, intraOpThreads, interOpThreads } = compute.describe();
+  const { backend, device, version, intraOpThreads, interOpThreads, mode } = compute.describe();
   const cpu = cpus()[0]?.model.trim() ?? 'unknown CPU';
   return [
-    `${backend} ${version} on ${device}`,
+    `${backend} ${version} on ${device}${mode === undefined ? '' : `, ${mode}`}`,
     `${intraOpThreads} intra-op and ${interOpThreads} inter-op threads`,
     cpu,
     `sharp ${sharp.versions.sharp}`,

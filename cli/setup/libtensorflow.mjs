@@ -234,6 +234,9 @@ function fromOwnFolder(folder, build, source) {
  */
 async function filling(cache, bytes, fill) {
   const scratch = join(cache, `.partial-${process.pid}-${randomBytes(4).toString('hex')}`);
+  const clear = () => rmSync(scratch, { recursive: true, force: true });
+  // Ctrl-C ends the process without coming back to `finally`.
+  process.once('exit', clear);
   try {
     mkdirSync(scratch, { recursive: true });
     removeLeftovers(cache);
@@ -252,7 +255,8 @@ async function filling(cache, bytes, fill) {
   } catch (error) {
     return { problem: messageOf(error) };
   } finally {
-    rmSync(scratch, { recursive: true, force: true });
+    process.removeListener('exit', clear);
+    clear();
   }
 }
 

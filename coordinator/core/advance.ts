@@ -35,6 +35,9 @@ function react(state: State, event: CoreEvent, effects: Effect[], because: strin
       return connect(state, event, effects, because);
     case 'worker-ready':
       return admit(state, event, effects, because);
+    case 'identity-known':
+      state.identity = event.identity;
+      return;
     case 'worker-lost':
       return lose(state, event.worker, event.reason, effects, because);
     case 'heartbeat':

@@ -28,8 +28,13 @@ function openLeaves(state: State): boolean[] {
   return open;
 }
 
-/** Leaves that this worker should take at most, by its share of the group's speed; at least 1. */
-function shareOf(worker: WorkerState, state: State, left: number): number {
+/**
+ * Leaves that this worker should take at most, by its share of the group's speed; at least 1. Its
+ * first lease of a step is its share of the whole step, later ones of what is still open.
+ */
+function shareOf(worker: WorkerState, state: State, open: number): number {
+  const first = !state.finished.some((done) => done.worker === worker.id);
+  const left = first ? state.plan.leaves : open;
   const known = liveWorkers(state).flatMap((w) => (w.leafMs === null ? [] : [w.leafMs]));
   const typical = known.length ? known.reduce((a, b) => a + b, 0) / known.length : 1;
   // A clock that did not move between lease and result must not make a speed infinite.
@@ -62,6 +67,8 @@ export function chooseNode(state: State, worker: WorkerState): NodeId | null {
       const range = Array.from({ length: end - first }, (_, i) => first + i);
       if (!range.every((leaf) => open[leaf])) continue;
       if (range.length > 1 && range.some(alone)) continue;
+      // The root is never sent, its two children are: a codec rounds at every node but the root.
+      if (range.length > 1 && range.length === open.length) continue;
       if (range.length > bestCount) {
         best = { level, index };
         bestCount = range.length;

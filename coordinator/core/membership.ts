@@ -29,6 +29,19 @@ export function connect(
     because.push(`refused ${id}: protocol version ${event.protoVersion}`);
     return;
   }
+  if (event.identity !== '' && event.identity !== state.identity) {
+    const message =
+      `this worker served the run with identity ${event.identity.slice(0, 12)}…, and another run ` +
+      'is served here; start the worker anew to join it';
+    effects.push({ kind: 'refuse', worker: id, code: 'other-identity', message });
+    effects.push({
+      kind: 'event',
+      body: { kind: 'worker-refused', worker: id, code: 'other-identity', message },
+      because: 'it is left over from another run',
+    });
+    because.push(`refused ${id}: it served another run`);
+    return;
+  }
   state.workers[id] = {
     id,
     pid: event.pid,

@@ -173,7 +173,8 @@ export function leaseFailed(
 /** Undecodable images are bounded by `grayMax`; every other failure counts against its worker. */
 function isNewSuspicion(state: State, event: Of<'lease-failed'>): boolean {
   const { code, sample, worker } = event;
-  if (code !== 'sample-undecodable' || sample === null || sample >= state.plan.samples) return false;
+  if (code !== 'sample-undecodable' || sample === null || sample >= state.plan.samples)
+    return false;
   if (state.gray.includes(sample)) return false;
   return (state.undecodable[sample] ?? []).filter((id) => id === worker).length < 2;
 }
@@ -193,8 +194,9 @@ function suspectSample(
   state.gray.push(sample);
   effects.push({
     kind: 'event',
-    body: { kind: 'sample-undecodable', sample, path: message },
-    because: 'nobody can decode it: it is mid-gray in every step',
+    // The shell knows the path.
+    body: { kind: 'sample-undecodable', sample, path: '' },
+    because: `nobody can decode it, so it is mid-gray in every step: ${message}`,
   });
   if (state.gray.length > grayMax) {
     const text = `more than ${grayMax} images cannot be decoded; check the data with other tools`;

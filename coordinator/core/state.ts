@@ -103,6 +103,8 @@ export interface State {
   /** The open step; also the number of steps committed. */
   step: number;
   deviceClass: DeviceClass | null;
+  /** The run's identity; null until the class is adopted. */
+  identity: string | null;
   workers: Record<string, WorkerState>;
   /** Worker that holds a lease on each leaf of the open step; null: open; see also `finished`. */
   leaves: (string | null)[];
@@ -148,9 +150,12 @@ export type CoreEvent = { now: number } & (
       pid: number;
       host: string;
       protoVersion: number;
+      /** Of the run that it served before, or ''. */
+      identity: string;
       description: string;
     }
   | { kind: 'worker-ready'; worker: string; stages: CanaryStage[]; description: string }
+  | { kind: 'identity-known'; identity: string }
   | { kind: 'worker-lost'; worker: string; reason: string }
   | { kind: 'heartbeat'; worker: string }
   | {
@@ -220,6 +225,7 @@ export function initialState(
   plan: Plan,
   step: number,
   deviceClass: DeviceClass | null,
+  identity: string | null,
   knnBefore: boolean,
 ): State {
   return {
@@ -227,6 +233,7 @@ export function initialState(
     phase: 'gathering',
     step,
     deviceClass,
+    identity,
     workers: {},
     leaves: new Array<string | null>(plan.leaves).fill(null),
     finished: [],

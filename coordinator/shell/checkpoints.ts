@@ -194,6 +194,13 @@ export async function readCheckpoint(
   return { copy, manifest };
 }
 
+/** Removes checkpoints that an earlier life of the coordinator began and did not finish. */
+export async function clearUnfinished(folder: string): Promise<void> {
+  const root = join(folder, 'checkpoints');
+  for (const name of await readdir(root))
+    if (name.endsWith('.tmp')) await rm(join(root, name), { recursive: true, force: true });
+}
+
 /** Removes what retention does not keep: the newest few and step 0 stay. */
 export async function pruneCheckpoints(folder: string): Promise<void> {
   const steps = await checkpointSteps(folder);

@@ -59,12 +59,19 @@ export function startRunLoop(
   let sealed: Reduced | null = null;
   let final: FinalCheckpoint | null = null;
   let stepOpened = performance.now();
-  let resolveEnded: (ended: Ended) => void = () => undefined;
+  let over = false;
+  let settle: (ended: Ended) => void = () => undefined;
   const ended = new Promise<Ended>((resolve) => {
-    resolveEnded = resolve;
+    settle = resolve;
   });
+  const resolveEnded = (how: Ended) => {
+    over = true;
+    queue.length = 0;
+    settle(how);
+  };
 
   const dispatch = (event: Unstamped) => {
+    if (over) return;
     queue.push({ ...event, now: performance.now() } as CoreEvent);
     if (!running) void drain();
   };
@@ -116,7 +123,7 @@ export function startRunLoop(
         });
         return;
       case 'admit':
-        links.get(effect.worker)?.send({ admitted: {} });
+        links.get(effect.worker)?.send({ admitted: { identity: context.run.identity ?? '' } });
         return;
       case 'refuse': {
         const { code, message } = effect;
@@ -131,6 +138,7 @@ export function startRunLoop(
         return;
       case 'adopt-class':
         await adoptClass(context, effect.deviceClass, record);
+        dispatch({ kind: 'identity-known', identity: context.run.identity ?? '' });
         return;
       case 'mark-mixed':
         if (!context.run.reproducible) return;
@@ -211,7 +219,7 @@ export function startRunLoop(
         });
         return;
       case 'event':
-        await record(effect.body, effect.because);
+        await record(withPath(effect.body), effect.because);
         return;
       case 'finish':
         await finish(effect.stopped, effect.because);
@@ -225,6 +233,12 @@ export function startRunLoop(
       default:
         unreachable(effect);
     }
+  }
+
+  /** Paths are the shell's: the core knows samples by number. */
+  function withPath(body: EventBody): EventBody {
+    if (body.kind !== 'sample-undecodable') return body;
+    return { ...body, path: context.samples[body.sample]?.path ?? '' };
   }
 
   function dropLink(id: string, reason: string): void {

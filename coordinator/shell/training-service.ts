@@ -14,6 +14,7 @@ import type {
   FeaturesReadyMessage,
   JoinMessage,
   NodeReadyMessage,
+  ReadyMessage,
   WeightsChunk,
 } from '../../shared/wire/messages.ts';
 import { bytesOf, copyFloats } from '../../shared/wire/tensors.ts';
@@ -27,6 +28,8 @@ import { WorkerLink } from './worker-link.ts';
 const introductionMs = 10_000;
 /** Longest text that a peer may put into one field. */
 const textMax = 4096;
+/** Stages that a canary may have. */
+const stagesMax = 16;
 
 const refusal = (code: FailureCode, message: string): grpc.ServiceError =>
   Object.assign(new Error(message), {
@@ -73,6 +76,8 @@ async function stream<T>(
 function joinFault(join: JoinMessage): string | null {
   if (!/^[\w.:-]{1,128}$/.test(join.worker))
     return `a worker's id has 1 to 128 letters, digits, ".", ":", "_" or "-"; found ${JSON.stringify(join.worker.slice(0, 64))}`;
+  if (join.worker in {}) return `a worker cannot be called ${join.worker}`;
+  if (join.identity !== '' && !isHash(join.identity)) return 'its identity is no hash';
   if (join.host.length > textMax || join.description.length > textMax)
     return 'its host or description is longer than 4,096 characters';
   return null;
@@ -104,14 +109,22 @@ function converse(
       return;
     }
     if (context.links.size >= workersMax) {
-      call.emit('error', refusal('disk', `this coordinator serves at most ${workersMax} workers`));
+      call.emit('error', refusal('full', `this coordinator serves at most ${workersMax} workers`));
       return;
     }
     context.links.get(message.worker)?.close('the same worker joined again');
     link = new WorkerLink(message.worker, call);
     context.links.set(message.worker, link);
-    const { worker, pid, host, protoVersion, description } = message;
-    loop.dispatch({ kind: 'worker-connected', worker, pid, host, protoVersion, description });
+    const { worker, pid, host, protoVersion, description, identity } = message;
+    loop.dispatch({
+      kind: 'worker-connected',
+      worker,
+      pid,
+      host,
+      protoVersion,
+      description,
+      identity,
+    });
   };
 
   call.on('data', (message: ConverseRequest) => {
@@ -136,7 +149,7 @@ function converse(
 /** One message of a worker that has joined. */
 function take(context: RunContext, loop: RunLoop, worker: string, message: ConverseRequest): void {
   if (message.heartbeat) loop.dispatch({ kind: 'heartbeat', worker });
-  else if (message.ready) loop.dispatch({ kind: 'worker-ready', worker, ...message.ready });
+  else if (message.ready) takeReady(loop, worker, message.ready);
   else if (message.nodeReady) takeNode(loop, worker, message.nodeReady);
   else if (message.leaseFailed) {
     const { generation, step, code, message: text, samplePlusOne } = message.leaseFailed;
@@ -159,8 +172,27 @@ function take(context: RunContext, loop: RunLoop, worker: string, message: Conve
   }
 }
 
+const isHash = (text: string) => /^[0-9a-f]{64}$/.test(text);
+
+function takeReady(loop: RunLoop, worker: string, ready: ReadyMessage): void {
+  const stages = ready.stages.map(({ name, sha256 }) => ({ name, sha256 }));
+  const plausible =
+    stages.length <= stagesMax &&
+    stages.every(({ name, sha256 }) => name.length <= 64 && isHash(sha256)) &&
+    ready.description.length <= textMax;
+  if (!plausible) {
+    loop.dispatch({ kind: 'worker-lost', worker, reason: 'its canary is no list of hashes' });
+    return;
+  }
+  loop.dispatch({ kind: 'worker-ready', worker, stages, description: ready.description });
+}
+
 function takeNode(loop: RunLoop, worker: string, message: NodeReadyMessage): void {
   const { generation, step, level, index, leaves } = message;
+  if (!leaves.every((report) => isHash(report.inputHash) && isHash(report.leafHash))) {
+    loop.dispatch({ kind: 'worker-lost', worker, reason: 'its results carry no hashes' });
+    return;
+  }
   loop.dispatch({
     kind: 'node-ready',
     worker,

@@ -14,9 +14,15 @@ export async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-/** Replaces a small file as a whole: a reader sees the old bytes or the new ones. */
+let replaced = 0;
+
+/**
+ * Replaces a small file as a whole: a reader sees the old bytes or the new ones, and of two writers
+ * at once the one that ends last has its way.
+ */
 export async function replaceFile(path: string, text: string): Promise<void> {
-  const aside = `${path}.${process.pid}.tmp`;
+  replaced += 1;
+  const aside = `${path}.${process.pid}.${replaced}.tmp`;
   const handle = await open(aside, 'w');
   try {
     await handle.writeFile(text);

@@ -4,6 +4,7 @@
  * Core NATS keeps nothing: what happens while the server is away is not queued here. A subscriber
  * sees the gap in `seq` and refills it from the coordinator's `WatchEvents`, which reads the file.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, type NatsConnection } from 'nats';
 import type { RunEvent } from '../core/events.ts';
 import { eventSubject } from '../wire/subjects.ts';
@@ -19,7 +20,7 @@ const backlogBytesMax = 4 * 1024 * 1024;
 
 /** The server's address without a password, for messages. */
 export function withoutSecret(url: string): string {
-  return url.replace(/\/\/[^/@]*@/, '//***@');
+  return url.replace(/(^|,|\/\/)[^/,]*@/g, '$1***@');
 }
 
 export function natsPublisher(
@@ -36,48 +37,62 @@ export function natsPublisher(
     say(now ? 'connected' : 'away', message);
   };
   const shown = withoutSecret(url);
+  let reason = 'no answer yet';
   const first = setTimeout(() => {
-    if (!up && !closed) say('away', `no NATS server answers at ${shown}; training goes on without`);
+    if (up || closed) return;
+    say('away', `no NATS server answers at ${shown} (${reason}); training goes on without`);
   }, 3000);
   first.unref();
 
-  const opened = connect({
-    servers: url,
-    name: `tandem ${run}`,
-    reconnect: true,
-    maxReconnectAttempts: -1,
-    reconnectTimeWait: 500,
-    reconnectJitter: 250,
-    waitOnFirstConnect: true,
-    pingInterval: 5000,
-    maxPingOut: 2,
-  }).then(
-    (nc) => {
-      connection = nc;
-      state(true, `events go to NATS at ${shown}`);
-      void (async () => {
-        for await (const status of nc.status()) {
-          if (status.type === 'disconnect') state(false, `the NATS server at ${shown} went away`);
-          if (status.type === 'reconnect') state(true, `NATS at ${shown} is back`);
-        }
-      })();
-      if (closed) return nc.close();
-      return undefined;
-    },
-    (error: unknown) => {
-      if (!closed) say('away', `NATS at ${shown}: ${(error as Error).message}`);
-    },
-  );
-  void opened;
+  /** Tries until a server answers: the client's own retry of a first connect cannot be ended. */
+  async function open(): Promise<void> {
+    while (!closed) {
+      try {
+        const nc = await connect({
+          servers: url,
+          name: `tandem ${run}`,
+          timeout: 2000,
+          reconnect: true,
+          maxReconnectAttempts: -1,
+          reconnectTimeWait: 500,
+          reconnectJitter: 250,
+          pingInterval: 5000,
+          maxPingOut: 2,
+        });
+        if (closed) return await nc.close();
+        connection = nc;
+        state(true, `events go to NATS at ${shown}`);
+        await follow(nc);
+        // Closed for good by the server: begin anew.
+        connection = null;
+        state(false, `the NATS server at ${shown} went away`);
+      } catch (error) {
+        reason = (error as Error).message;
+        await sleep(500, undefined, { ref: false });
+      }
+    }
+  }
+
+  async function follow(nc: NatsConnection): Promise<void> {
+    for await (const status of nc.status()) {
+      if (status.type === 'disconnect') state(false, `the NATS server at ${shown} went away`);
+      if (status.type === 'reconnect') state(true, `NATS at ${shown} is back`);
+    }
+  }
+  void open();
 
   return {
     publish(event) {
-      if (connection === null || !up) return;
+      if (connection === null || !up || closed) return;
       const waiting = (
         connection as unknown as { protocol?: { outbound?: { length(): number } } }
       ).protocol?.outbound?.length();
       if (waiting !== undefined && waiting > backlogBytesMax) return;
-      connection.publish(eventSubject(run, event.kind), JSON.stringify(event));
+      try {
+        connection.publish(eventSubject(run, event.kind), JSON.stringify(event));
+      } catch {
+        // Too large for the server, or it closed just now: the file has the event.
+      }
     },
     async close() {
       closed = true;

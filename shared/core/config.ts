@@ -8,7 +8,7 @@
  */
 import { isLoopback, parseAddress } from './address.ts';
 import { Failure } from './failures.ts';
-import type { Backend, ModelName } from './method.ts';
+import type { Backend, ModelName, Precision } from './method.ts';
 import { didYouMean } from './nearest.ts';
 import { camelCase, optionNames, optionTable } from './option-table.ts';
 import {
@@ -47,6 +47,7 @@ export interface Config {
   /** For B = 256; null: the default of the model's recipe. */
   learningRate: number | null;
   weightDecay: number | null;
+  precision: Precision;
   workers: number;
   minWorkers: number;
   backend: Backend | 'auto';
@@ -96,6 +97,13 @@ function checkTogether(config: Config, blame: (name: string) => ConfigLayer): vo
       blame(name),
       name,
       `${model} needs views of at least ${sizeLeast(model)} pixels, not ${size}: ${advice}`,
+    );
+  }
+  if (config.precision !== 'f32' && config.backend === 'wasm') {
+    refuse(
+      blame('precision'),
+      'precision',
+      `${config.precision} needs TensorFlow, and the backend is wasm: use precision f32.`,
     );
   }
   const host = parseAddress(config.listen)?.host ?? '';

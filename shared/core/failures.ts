@@ -38,7 +38,6 @@ export const failures = {
   'sample-undecodable': { remedy: 'retry', exit: 65, status: 'DATA_LOSS' },
   'sample-unavailable': { remedy: 'retry', exit: 66, status: 'NOT_FOUND' },
   // The run folder.
-  'run-exists': { remedy: 'stop', exit: 73, status: 'FAILED_PRECONDITION' },
   'run-missing': { remedy: 'stop', exit: 66, status: 'NOT_FOUND' },
   'other-method': { remedy: 'stop', exit: 78, status: 'FAILED_PRECONDITION' },
   'ledger-damaged': { remedy: 'stop', exit: 65, status: 'DATA_LOSS' },
@@ -56,6 +55,7 @@ export const failures = {
   'stale-generation': { remedy: 'rejoin', exit: 75, status: 'ABORTED' },
   'bad-message': { remedy: 'stop', exit: 76, status: 'INVALID_ARGUMENT' },
   'bad-gradient': { remedy: 'stop', exit: 76, status: 'INVALID_ARGUMENT' },
+  full: { remedy: 'retry', exit: 75, status: 'RESOURCE_EXHAUSTED' },
   silent: { remedy: 'rejoin', exit: 75, status: 'DEADLINE_EXCEEDED' },
   // Compute.
   'backend-missing': { remedy: 'stop', exit: 69, status: 'UNAVAILABLE' },

@@ -73,7 +73,7 @@ export function methodOf(config: Config, sampleCount: number): Method {
     momentum: 0.9,
     weightDecay: config.weightDecay ?? (cifar ? 5e-4 : 1e-4),
     augmentation: augmentationOf(model),
-    precision: 'f32',
+    precision: config.precision,
     codec: 'f32',
   };
 }

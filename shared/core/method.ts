@@ -18,6 +18,14 @@ export const modelNames = [
 ] as const;
 export type ModelName = (typeof modelNames)[number];
 
+/**
+ * How convolutions and matrix products are computed. `tf32` shortens their inputs on NVIDIA's
+ * tensor cores; `bf16` keeps them and the activations between them in bfloat16. Statistics, loss,
+ * weight gradients' sums, update and wire are f32 in all three.
+ */
+export const precisions = ['f32', 'tf32', 'bf16'] as const;
+export type Precision = (typeof precisions)[number];
+
 /** Augmentation of the reference recipe (SimSiam, section 3; facebookresearch/simsiam). */
 export interface AugmentationMethod {
   /** Share of the image's area that a crop takes, [least, most]. */
@@ -60,7 +68,7 @@ export interface Method {
   momentum: number;
   weightDecay: number;
   augmentation: AugmentationMethod;
-  precision: 'f32';
+  precision: Precision;
   codec: 'f32';
 }
 

@@ -5,7 +5,7 @@
  * is the field of `Config`. Defaults stand here and nowhere else; null means "decided elsewhere"
  * and `help` says where.
  */
-import { modelNames } from './method.ts';
+import { modelNames, precisions } from './method.ts';
 
 export type OptionKind =
   | { kind: 'whole'; least: number; most: number }
@@ -63,6 +63,14 @@ export const optionTable: readonly OptionSpec[] = [
     null,
     { kind: 'number', least: 0, orEqual: true, most: 1 },
     'weight decay (1e-4; models with -cifar 5e-4)',
+  ),
+  row(
+    'method',
+    'precision',
+    'NAME',
+    'f32',
+    { kind: 'choice', of: precisions },
+    'of convolutions and products; bf16: faster, if the hardware has it',
   ),
   row('operation', 'workers', 'N', 2, whole(1, 256), 'workers to start on this machine'),
   row('operation', 'min-workers', 'N', 1, whole(1, 65_536), 'start when so many are there'),

@@ -23,6 +23,7 @@ export interface JoinMessage {
   pid: number;
   host: string;
   description: string;
+  identity: string;
   credential: Uint8Array;
 }
 
@@ -49,9 +50,14 @@ export interface FeaturesReadyMessage {
   crc32: number;
 }
 
+export interface ReadyMessage {
+  stages: CanaryStageMessage[];
+  description: string;
+}
+
 export interface ConverseRequest {
   join?: JoinMessage;
-  ready?: { stages: CanaryStageMessage[]; description: string };
+  ready?: ReadyMessage;
   heartbeat?: { state: string };
   nodeReady?: NodeReadyMessage;
   leaseFailed?: LeaseFailedMessage;
@@ -101,7 +107,7 @@ export interface RefusedMessage {
 
 export interface ConverseResponse {
   welcome?: WelcomeMessage;
-  admitted?: Record<string, never>;
+  admitted?: { identity: string };
   refused?: RefusedMessage;
   lease?: LeaseMessage;
   surveyLease?: SurveyLeaseMessage;

@@ -127,7 +127,7 @@ function coordinatorRole(): void {
         if (join === undefined) return;
         const link = new WorkerLink(join.worker, call);
         links.set(join.worker, link);
-        link.send({ admitted: {} });
+        link.send({ admitted: { identity: '' } });
       }),
   };
   const listen = (server: grpc.Server): Promise<number> => {
@@ -168,7 +168,10 @@ function coordinatorRole(): void {
   };
   serve(async (command) => {
     if (command.kind === 'listen') {
-      const [tuned, untuned] = await Promise.all([listen(tunedServer()), listen(new grpc.Server())]);
+      const [tuned, untuned] = await Promise.all([
+        listen(tunedServer()),
+        listen(new grpc.Server()),
+      ]);
       await new Promise<void>((resolve) => rawServer.listen(0, '127.0.0.1', resolve));
       const raw = (rawServer.address() as AddressInfo).port;
       return { tuned, untuned, raw, weightsHash: model.hashes.weights } satisfies Ports;

@@ -20,7 +20,8 @@ export function delayingProxy(port: number, delayMs: number): Promise<number> {
   const held: Held[] = [];
   let turning = false;
   const turn = () => {
-    for (; held[0] !== undefined && held[0].due <= performance.now(); held.shift()) held[0].deliver();
+    for (; held[0] !== undefined && held[0].due <= performance.now(); held.shift())
+      held[0].deliver();
     const next = held[0];
     turning = next !== undefined;
     if (next === undefined) return;

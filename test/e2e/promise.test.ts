@@ -50,7 +50,7 @@ interface Result {
 
 let quiet: Outcome;
 
-describe('the result is a function of the run, not of the cluster', { concurrency: 1 }, () => {
+describe('the result is a function of the run, not of the cluster', { concurrency: 1, timeout: 600_000 }, () => {
   it('one worker: the digest is the SHA-256 of the checkpoint', async (t) => {
     const { run, json } = await trained(t, ['--workers', '1']);
     quiet = outcomeOf(run);
@@ -93,9 +93,16 @@ describe('the result is a function of the run, not of the cluster', { concurrenc
     assertSame(outcomeOf(run), quiet);
     const events = await eventsUntil(run, (event) => event.kind === 'run-done');
     const opened = events.filter((event) => event.kind === 'run-opened');
-    assert.deepEqual(opened.map((event) => event.generation), [1, 2]);
-    assert.ok((opened[1]?.step ?? 0) >= 4, 'it went on from the warm slot');
-    assert.deepEqual(events.map((event) => event.seq), events.map((_, i) => i + 1));
+    assert.deepEqual(
+      opened.map((event) => event.generation),
+      [1, 2],
+    );
+    // Killed between commit and warm slot, it computes that commit again: one step back at most.
+    assert.ok((opened[1]?.step ?? 0) >= 3, 'it went on from a warm slot');
+    assert.deepEqual(
+      events.map((event) => event.seq),
+      events.map((_, i) => i + 1),
+    );
   });
 
   it('a run stopped at step 5 and resumed by another number of workers is the same run', async (t) => {

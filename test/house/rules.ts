@@ -31,7 +31,7 @@ export const touching: readonly WordRule[] = [
 ];
 
 /** Lines that a file should stay under, and the ones that are longer for a reason of their own. */
-export const guideLines = { source: 200, test: 300, longest: 600 };
+export const guideLines = { source: 200, test: 400, longest: 600 };
 export const longFiles: readonly string[] = [
   'cli/main.ts',
   'cli/setup/backend.mjs',

@@ -88,7 +88,7 @@ export function runCluster(options: ClusterOptions): ClusterResult {
   const links = new Map<string, Connection>();
   const members: Member[] = [];
   const counts = { reductions: 0, kills: 0, duplicates: 0 };
-  let state: State = initialState(plan, 0, null, false);
+  let state: State = initialState(plan, 0, null, null, false);
   let now = 0;
   let order = 0;
   let committed = 0;
@@ -286,6 +286,7 @@ export function runCluster(options: ClusterOptions): ClusterResult {
           pid: 1,
           host: 'h',
           protoVersion: 1,
+          identity: '',
           description: '',
         });
         return;

@@ -42,7 +42,11 @@ export const planOf = (some: Partial<Plan> = {}): Plan => ({
 });
 
 /** What any honest worker reports of a leaf. */
-export const reportOf = (step: number, leaf: number, some: Partial<LeafReport> = {}): LeafReport => ({
+export const reportOf = (
+  step: number,
+  leaf: number,
+  some: Partial<LeafReport> = {},
+): LeafReport => ({
   leaf,
   inputHash: `input ${step}/${leaf}`,
   leafHash: `leaf ${step}/${leaf}`,
@@ -84,7 +88,7 @@ export interface Drive {
 
 export function drive(some: Partial<Plan> = {}, step = 0, knnBefore = false): Drive {
   const self: Drive = {
-    state: initialState(planOf(some), step, null, knnBefore),
+    state: initialState(planOf(some), step, null, null, knnBefore),
     now: 0,
     because: [],
     send(event) {
@@ -122,6 +126,7 @@ export const connectedEvent = (worker: string, protoVersion = 1): Unstamped => (
   pid: 7,
   host: 'here',
   protoVersion,
+  identity: '',
   description: '',
 });
 

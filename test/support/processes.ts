@@ -76,5 +76,7 @@ export async function eventsUntil(
     if (enough(event)) return events;
   }
   const last = events.at(-1);
-  throw new Error(`the event did not come in ${timeoutMs} ms; the last was ${JSON.stringify(last)}`);
+  throw new Error(
+    `the event did not come in ${timeoutMs} ms; the last was ${JSON.stringify(last)}`,
+  );
 }

@@ -9,6 +9,8 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { prepareRunFolder } from '../../coordinator/shell/run-folder.ts';
 import type { Architecture, Initial, TensorSpec } from '../../shared/core/architecture-types.ts';
+import type { Method } from '../../shared/core/method.ts';
+import type { DecodedImage, Sample } from '../../shared/core/sample.ts';
 import { bucketElements } from '../../shared/wire/limits.ts';
 
 const drawn: Initial = { kind: 'uniform-fan-in', fanIn: 3 };
@@ -108,4 +110,57 @@ export async function runFolder(t: TestContext): Promise<string> {
   t.after(() => rm(folder, { recursive: true, force: true }));
   await prepareRunFolder(folder);
   return folder;
+}
+
+/** The method of a run on the tiny model: 8 images a step in micro-batches of 2, with blur. */
+export const tinyMethod: Method = {
+  numericsVersion: 1,
+  objective: 'simsiam',
+  model: 'resnet18',
+  size: 4,
+  canvas: 8,
+  batch: 8,
+  microBatch: 2,
+  seed: 42,
+  totalSteps: 10,
+  learningRate: 0.05,
+  warmupSteps: 0,
+  momentum: 0.9,
+  weightDecay: 1e-4,
+  augmentation: {
+    cropScale: [0.2, 1],
+    cropRatio: [0.75, 4 / 3],
+    flipProbability: 0.5,
+    jitterProbability: 0.8,
+    brightness: 0.4,
+    contrast: 0.4,
+    saturation: 0.4,
+    hue: 0.1,
+    grayProbability: 0.2,
+    blurProbability: 0.5,
+    blurSigma: [0.1, 2],
+  },
+  precision: 'f32',
+  codec: 'f32',
+};
+
+/** A list of so many samples, each with its own hash. */
+export const tinySamples = (count: number): Sample[] =>
+  Array.from({ length: count }, (_, index) => ({
+    index,
+    path: `${index}.png`,
+    sha256: index.toString(16).padStart(64, '0'),
+    bytes: 1,
+    label: null,
+  }));
+
+/** Images of one colour each, red = 1 + the sample's index, in many sizes within the canvas. */
+export function colouredImage(sample: Sample, canvas = tinyMethod.canvas): DecodedImage {
+  const height = 3 + (sample.index % (canvas - 2));
+  const width = 3 + ((sample.index * 5) % (canvas - 2));
+  const pixels = new Uint8Array(canvas * canvas * 3);
+  for (let y = 0; y < height; y += 1)
+    for (let x = 0; x < width; x += 1)
+      pixels.set([1 + sample.index, 100, 200 - sample.index], (y * canvas + x) * 3);
+  return { pixels, height, width };
 }

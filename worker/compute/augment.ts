@@ -146,7 +146,8 @@ function rotateHue(x: Tensor4D, turns: Tensor4D): Tensor4D {
   );
   // Gray has no hue: its chroma is 0, so whatever stands here is multiplied away.
   const h = tf.div(scaled, tf.maximum(chroma, 1e-12));
-  const sixths = tf.add(tf.add(h, tf.mul(turns, 6)), [5, 3, 1]); // [m, a, b, 3]
+  const shift = tf.add(tf.mul(turns, 6), [5, 3, 1]); // [m, 1, 1, 3]
+  const sixths = tf.add(h, shift); //                   [m, a, b, 3]
   const k = tf.sub(sixths, tf.mul(tf.floor(tf.div(sixths, 6)), 6));
   const fall = tf.clipByValue(tf.minimum(k, tf.sub(4, k)), 0, 1);
   return clamp(tf.sub(value, tf.mul(chroma, fall)));

@@ -6,14 +6,7 @@
  * dozen passes over the activations; this one takes five.
  */
 import { type Network, tensorOf } from './network.ts';
-import {
-  hasKernel,
-  runKernel,
-  type Tensor1D,
-  type Tensor4D,
-  tf,
-  withGradient,
-} from './tfjs.ts';
+import { hasKernel, runKernel, type Tensor1D, type Tensor4D, tf, withGradient } from './tfjs.ts';
 
 export const epsilon = 1e-5;
 

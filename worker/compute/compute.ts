@@ -14,6 +14,7 @@ import { useWasm } from './backend-wasm.ts';
 import { compiledCompute } from './compiled/compiled-compute.ts';
 import { defaultGraphFolder } from './compiled/graph-folder.ts';
 import { eagerCompute } from './eager-compute.ts';
+import { cpuFlags, precisionRefusal } from './precision.ts';
 import { simSiam } from './model.ts';
 import type { Objective } from './objective.ts';
 
@@ -46,9 +47,14 @@ export async function createCompute(options: ComputeOptions): Promise<Compute> {
     );
   }
   const device = backend === 'tensorflow' ? await useTensorflow() : await useWasm();
+  const refusal = precisionRefusal(method.precision, device, mode, cpuFlags());
+  if (refusal !== null) throw new Failure('backend-missing', refusal);
   if (mode === 'eager') return eagerCompute({ ...device, mode }, program);
   return compiledCompute({ ...device, mode }, program, {
-    record: { fused: options.fused ?? true, precision: 'f32' },
+    record: {
+      fused: options.fused ?? true,
+      precision: method.precision === 'bf16' ? 'bf16' : 'f32',
+    },
     graphFolder: options.graphFolder ?? defaultGraphFolder(),
   });
 }

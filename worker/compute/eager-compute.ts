@@ -12,10 +12,10 @@ import type {
   LeafInput,
   LeafOutput,
 } from '../../shared/ports/compute.ts';
-import { pixelTensor, shapeOf, viewTensors, augment } from './augment.ts';
+import { augment, pixelTensor, shapeOf, viewTensors } from './augment.ts';
 import { expectLength, expectLoaded, type Program } from './compute-program.ts';
 import type { Tensors } from './network.ts';
-import { inferFeatures, trainingStep } from './step.ts';
+import { inferFeatures, networkInput, trainingStep } from './step.ts';
 import { type Tensor, tf } from './tfjs.ts';
 
 export function eagerCompute(device: DeviceDescription, program: Program): Compute {
@@ -48,8 +48,7 @@ export function eagerCompute(device: DeviceDescription, program: Program): Compu
           plan,
           parameters,
           statistics,
-          pixelTensor(pixels, shape),
-          viewTensors(view, shape),
+          networkInput(pixelTensor(pixels, shape), viewTensors(view, shape)),
         ),
       );
     },
@@ -80,13 +79,11 @@ function trainingLeaf(program: Program, parameters: Tensors, input: LeafInput): 
   };
   // Nothing is returned from here: tidy would look for tensors in each element of the payload.
   tf.tidy(() => {
-    const { loss, std, parts } = trainingStep(
-      objective,
-      architecture,
-      parameters,
-      pixelTensor(pixels, shape),
-      [viewTensors(view1, shape), viewTensors(view2, shape)],
-    );
+    const images = pixelTensor(pixels, shape);
+    const { loss, std, parts } = trainingStep(objective, architecture, parameters, [
+      networkInput(images, viewTensors(view1, shape)),
+      networkInput(images, viewTensors(view2, shape)),
+    ]);
     output.loss = valueOf(loss);
     output.std = valueOf(std);
     let at = 0;

@@ -7,11 +7,13 @@
  * thread they would never reach TensorFlow.
  */
 
+import type { Precision } from '../../shared/core/method.ts';
+
 export interface ComputeEnvironmentOptions {
   /** Operations side by side; no effect on bits. At least 1, default 1. */
   threadsInterOp?: number;
   /** `tf32` alone lets NVIDIA's tensor cores shorten f32 products. */
-  precision: 'f32' | 'bf16' | 'tf32';
+  precision: Precision;
   /** The one GPU that the process may see, by number; absent: as in the parent. */
   cudaDevice?: number;
 }

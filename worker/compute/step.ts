@@ -17,24 +17,26 @@ export interface Step {
   parts: Tensor[];
 }
 
+/** The network's input [m, size, size, 3] from pixels [m, canvas, canvas, 3] of 0 to 255. */
+export function networkInput(pixels: Tensor4D, view: ViewTensors): Tensor4D {
+  return tf.tidy(() => standardise(augment(pixels, view)));
+}
+
 /**
- * Forward and backward of both views of pixels [m, canvas, canvas, 3]. To be called inside a tidy;
- * the caller disposes what is returned.
+ * Forward and backward of both views [m, size, size, 3]. To be called inside a tidy; the caller
+ * disposes what is returned.
  */
 export function trainingStep(
   objective: Objective,
   architecture: Architecture,
   parameters: Tensors,
-  pixels: Tensor4D,
-  views: readonly [ViewTensors, ViewTensors],
+  views: readonly [Tensor4D, Tensor4D],
 ): Step {
-  const view1 = standardise(augment(pixels, views[0]));
-  const view2 = standardise(augment(pixels, views[1]));
   const moments: [Moments, Moments] = [new Map(), new Map()];
   let std: Scalar | undefined;
   const trained = architecture.parameters.map((spec) => tensorOf(parameters, spec.name));
   const differentiate = tf.valueAndGrads(() => {
-    const forward = objective.forward(parameters, [view1, view2], moments);
+    const forward = objective.forward(parameters, views, moments);
     std = tf.keep(forward.std);
     return forward.loss;
   });
@@ -42,22 +44,18 @@ export function trainingStep(
   if (std === undefined) throw new Error('the objective gave no std');
   const parts = architecture.parameters.map((spec, i) => expectSize(spec, grads[i]));
   for (const ofView of moments) {
-    parts.push(
-      ...architecture.statistics.map((spec) => expectSize(spec, ofView.get(spec.name))),
-    );
+    parts.push(...architecture.statistics.map((spec) => expectSize(spec, ofView.get(spec.name))));
   }
   return { loss: loss as Scalar, std, parts };
 }
 
-/** Pooled features in inference mode, [n, featureWidth]. */
+/** Pooled features of images [n, size, size, 3] in inference mode, [n, featureWidth]. */
 export function inferFeatures(
   plan: NetworkPlan,
   parameters: Tensors,
   statistics: Tensors,
-  pixels: Tensor4D,
-  view: ViewTensors,
+  images: Tensor4D,
 ): Tensor2D {
-  const images = standardise(augment(pixels, view));
   return resnet({ parameters, mode: { kind: 'inference', statistics } }, plan, images);
 }
 

@@ -66,6 +66,8 @@ export function runSession(options: SessionOptions): Promise<void> {
   let gradients: { end(): void } | null = null;
   let heartbeat: NodeJS.Timeout | null = null;
   let prepared: Prepared | null = null;
+  /** Of the run that admitted this worker; it keeps a worker from wandering into another. */
+  let identity = '';
   let working = new AbortController();
   /** One job at a time: a new one begins when the one before has let go of the compute thread. */
   let job: Promise<void> = Promise.resolve();
@@ -133,7 +135,10 @@ export function runSession(options: SessionOptions): Promise<void> {
 
     function take(message: ConverseResponse): void {
       if (message.welcome) dispatch({ kind: 'welcomed', welcome: message.welcome });
-      else if (message.admitted) dispatch({ kind: 'admitted' });
+      else if (message.admitted) {
+        identity = message.admitted.identity;
+        dispatch({ kind: 'admitted' });
+      }
       else if (message.lease)
         dispatch({ kind: 'tasked', task: { kind: 'lease', ...message.lease } });
       else if (message.surveyLease)
@@ -162,6 +167,7 @@ export function runSession(options: SessionOptions): Promise<void> {
               pid: process.pid,
               host: hostname(),
               description: prepared ? options.describe(prepared.compute) : '',
+              identity,
               credential: new Uint8Array(0),
             },
           });

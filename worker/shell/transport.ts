@@ -5,7 +5,12 @@
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import * as grpc from '@grpc/grpc-js';
-import { channelOptions, TrainingService, writeTo } from '../../shared/adapters/grpc.ts';
+import {
+  channelOptions,
+  collectAtOnce,
+  TrainingService,
+  writeTo,
+} from '../../shared/adapters/grpc.ts';
 import { Failure } from '../../shared/core/failures.ts';
 import type { Sample } from '../../shared/core/sample.ts';
 import { bucketElements, sampleBytesMax } from '../../shared/wire/limits.ts';
@@ -54,6 +59,7 @@ export interface Transport {
 }
 
 export function openTransport(address: string): Transport {
+  collectAtOnce();
   const client = () =>
     new TrainingService(address, grpc.credentials.createInsecure(), channelOptions);
   const control = client();
@@ -113,7 +119,11 @@ export function openTransport(address: string): Transport {
       try {
         for await (const part of call as AsyncIterable<{ lines: string }>) lines.push(part.lines);
       } catch (error) {
-        const away = [grpc.status.CANCELLED, grpc.status.DEADLINE_EXCEEDED, grpc.status.UNAVAILABLE];
+        const away = [
+          grpc.status.CANCELLED,
+          grpc.status.DEADLINE_EXCEEDED,
+          grpc.status.UNAVAILABLE,
+        ];
         if (!away.includes((error as grpc.ServiceError).code)) throw error;
         const message = `the sample list did not arrive: ${(error as Error).message}`;
         throw new Failure('coordinator-unreachable', message, { cause: error });

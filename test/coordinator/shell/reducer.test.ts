@@ -26,6 +26,16 @@ const momentumFactor = 0.9;
 const weightDecay = 0.01;
 const f = Math.fround;
 
+const payloads = new Map<string, Float32Array>();
+
+/** A leaf's payload at step 0, made once. */
+function leafOf(model: typeof tinyModel, leaf: number): Float32Array {
+  const name = `${model.parameterCount}/${leaf}`;
+  const known = payloads.get(name) ?? payloadOf(model, 0, leaf);
+  payloads.set(name, known);
+  return known;
+}
+
 /** A random antichain of nodes that covers all leaves, from left to right. */
 function partition(node: NodeId, leaves: number, draw: () => number): NodeId[] {
   const children = childrenOf(node, leaves);
@@ -45,7 +55,12 @@ const unwatched = (): Watch => ({ outstanding: 0, outstandingMax: 0, pulls: 0 })
 function sourcesOf(
   nodes: NodeId[],
   leaves: number,
-  { model, draw, watch = unwatched(), before }: {
+  {
+    model,
+    draw,
+    watch = unwatched(),
+    before,
+  }: {
     model: typeof tinyModel;
     draw: () => number;
     watch?: Watch;
@@ -55,7 +70,7 @@ function sourcesOf(
 ): NodeSource[] {
   return nodes.map((node, i) => {
     const [first, end] = leavesOf(node, leaves);
-    const payload = plainSum((leaf) => payloadOf(model, 0, leaf), first, end);
+    const payload = plainSum((leaf) => leafOf(model, leaf), first, end);
     return {
       node,
       worker: `w${i}`,
@@ -94,7 +109,7 @@ function taskOf(model: typeof tinyModel, leaves: number, sources: NodeSource[]):
 /** The step written out plainly, PyTorch's SGD in f32. */
 function expectedOf(model: typeof tinyModel, leaves: number) {
   const { current } = taskOf(model, leaves, []).model;
-  const mean = plainSum((leaf) => payloadOf(model, 0, leaf), 0, leaves).map((v) => f(v / leaves));
+  const mean = plainSum((leaf) => leafOf(model, leaf), 0, leaves).map((v) => f(v / leaves));
   const gradient = mean.subarray(0, model.parameterCount);
   const weights = new Float32Array(gradient.length);
   const momentum = new Float32Array(gradient.length);

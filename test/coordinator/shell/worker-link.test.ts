@@ -126,7 +126,7 @@ test('a gradient stream opened anew drops what the old one owed', async () => {
 test('a worker that does not read its control stream is given up', async () => {
   const stream = new Duplex({ objectMode: true, read() {}, write() {} });
   const link = new WorkerLink('w', stream as unknown as ControlStream);
-  for (let i = 0; i < 1100; i += 1) link.send({ admitted: {} });
+  for (let i = 0; i < 1100; i += 1) link.send({ admitted: { identity: '' } });
   assert.ok(stream.writableLength < 1100);
   await assert.rejects(link.pull(4, node, 0, 2), gone(false, /does not read/));
 });

@@ -2,20 +2,16 @@
  * Kernels of the recorder for layers: convolution, pooling, matrix products, inference batch norm.
  *
  * In bf16 these are where the casts are: a convolution or a matrix product takes bfloat16 and sums
- * in float32 inside.
+ * in float32 inside. Activations between convolutions stay bfloat16; gradients of weights, and all
+ * that comes out of a matrix product (the heads: small), are float32 again at once.
  */
 import type { TensorInfo } from '../tfjs.ts';
 import { tf } from '../tfjs.ts';
-import type { Attributes, Edge, GraphType } from './graph.ts';
-import { add, int32s } from './kernels-plain.ts';
+import type { Attributes, Edge } from './graph.ts';
+import { add, cast, int32s } from './kernels-plain.ts';
 import type { KernelAttributes, RecordKernel, Recording } from './recorder.ts';
 
 type Shape4D = [number, number, number, number];
-
-/** The type in which products are made. */
-function productType({ options }: Recording): GraphType {
-  return options.precision === 'bf16' ? 'bfloat16' : 'float32';
-}
 
 const relu: RecordKernel = ({ graph, edge }, { x }) => {
   const from = edge(x);
@@ -23,7 +19,7 @@ const relu: RecordKernel = ({ graph, edge }, { x }) => {
 };
 
 const matMul: RecordKernel = (recording, { a, b }, { transposeA, transposeB }) => {
-  const type = productType(recording);
+  const type = recording.productType();
   const [left, right] = [recording.as(a, type), recording.as(b, type)];
   const rows = left.shape.at(transposeA ? -1 : -2) as number;
   const columns = right.shape.at(transposeB ? -2 : -1) as number;
@@ -31,10 +27,12 @@ const matMul: RecordKernel = (recording, { a, b }, { transposeA, transposeB }) =
     left.shape.slice(0, -2),
     right.shape.slice(0, -2),
   );
-  return add(recording.graph, 'BatchMatMulV2', [left, right], [...batch, rows, columns], {
+  const { graph } = recording;
+  const product = add(graph, 'BatchMatMulV2', [left, right], [...batch, rows, columns], {
     adj_x: { kind: 'bool', value: Boolean(transposeA) },
     adj_y: { kind: 'bool', value: Boolean(transposeB) },
   });
+  return cast(graph, product, 'float32');
 };
 
 function convolution(
@@ -67,7 +65,7 @@ function plainPadding(type: string): string {
 }
 
 const conv2d: RecordKernel = (recording, { x, filter }, attributes) => {
-  const type = productType(recording);
+  const type = recording.productType();
   const inputs = [recording.as(x, type), recording.as(filter, type)] as const;
   const { outShape, attributes: own } = convolution(inputs[0].shape, inputs[1].shape, attributes);
   return add(recording.graph, 'Conv2D', inputs, outShape, own);
@@ -75,7 +73,7 @@ const conv2d: RecordKernel = (recording, { x, filter }, attributes) => {
 
 const inputGradient: RecordKernel = (recording, { dy, filter }, attributes) => {
   const { graph, as } = recording;
-  const type = productType(recording);
+  const type = recording.productType();
   const shape = attributes['inputShape'] as Shape4D;
   const weights = as(filter, type);
   const { attributes: own } = convolution(shape, weights.shape, attributes);
@@ -86,11 +84,17 @@ const inputGradient: RecordKernel = (recording, { dy, filter }, attributes) => {
 
 const filterGradient: RecordKernel = (recording, { x, dy }, attributes) => {
   const { graph, as } = recording;
-  const type = productType(recording);
+  const type = recording.productType();
   const shape = attributes['filterShape'] as Shape4D;
   const input = as(x, type);
   const { attributes: own } = convolution(input.shape, shape, attributes);
-  return add(graph, 'Conv2DBackpropFilter', [input, int32s(graph, shape), as(dy, type)], shape, own);
+  return add(
+    graph,
+    'Conv2DBackpropFilter',
+    [input, int32s(graph, shape), as(dy, type)],
+    shape,
+    own,
+  );
 };
 
 function pooling(

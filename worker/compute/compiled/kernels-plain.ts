@@ -26,11 +26,16 @@ export function add(
 }
 
 export function int32s(graph: Graph, values: readonly number[]): Edge {
-  return graph.constant(Int32Array.from(values), { shape: [values.length], type: 'int32' });
+  return graph.literal(Int32Array.from(values), { shape: [values.length], type: 'int32' });
 }
 
 function int32(graph: Graph, value: number): Edge {
-  return graph.constant(Int32Array.of(value), { shape: [], type: 'int32' });
+  return graph.literal(Int32Array.of(value), { shape: [], type: 'int32' });
+}
+
+export function cast(graph: Graph, edge: Edge, type: GraphType): Edge {
+  if (edge.type === type) return edge;
+  return graph.add('Cast', [edge], { SrcT: typeOf(edge.type), DstT: typeOf(type) }, [{ shape: edge.shape, type }])[0] as Edge;
 }
 
 /** float32 for numbers with a fraction, else what the tensor is. */
@@ -106,11 +111,12 @@ const shapes: Kernels = {
     const from = value === 0 ? edge(x) : as(x, 'float32');
     const paddings = attributes['paddings'] as [number, number][];
     const shape = from.shape.map((side, axis) => side + sumOf(paddings[axis] ?? []));
-    const sides = graph.constant(Int32Array.from(paddings.flat()), {
+    const sides = graph.literal(Int32Array.from(paddings.flat()), {
       shape: [paddings.length, 2],
       type: 'int32',
     });
-    const filled = scalarLike(graph, from, value);
+    const zero = graph.literal(Float32Array.of(value), { shape: [], type: 'float32' });
+    const filled = cast(graph, zero, from.type);
     return add(graph, 'PadV2', [from, sides, filled], shape, { Tpaddings: typeOf('int32') });
   },
   Slice: ({ graph, edge }, { x }, attributes) => {
@@ -201,10 +207,7 @@ function filledLike({ graph }: Recording, x: KernelInputs[string], value: number
 /** A scalar constant of the edge's type. */
 function scalarLike(graph: Graph, edge: Edge, value: number): Edge {
   if (edge.type === 'int32') return int32(graph, value);
-  const scalar = graph.constant(Float32Array.of(value), { shape: [], type: 'float32' });
-  if (edge.type === 'float32') return scalar;
-  const attributes = { SrcT: typeOf('float32'), DstT: typeOf(edge.type) };
-  return graph.add('Cast', [scalar], attributes, [{ shape: [], type: edge.type }])[0] as Edge;
+  return cast(graph, graph.constant(Float32Array.of(value), { shape: [], type: 'float32' }), edge.type);
 }
 
 function sumOf(numbers: readonly number[]): number {

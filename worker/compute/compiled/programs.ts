@@ -9,7 +9,7 @@ import { colourColumns, type ViewInput } from '../../../shared/core/view.ts';
 import { augment, type CanvasShape, type ViewTensors } from '../augment.ts';
 import type { Program } from '../compute-program.ts';
 import type { Tensors } from '../network.ts';
-import { inferFeatures, trainingStep } from '../step.ts';
+import { inferFeatures, networkInput, trainingStep } from '../step.ts';
 import { type Tensor, type Tensor4D, tf } from '../tfjs.ts';
 import type { Edge, GraphType } from './graph.ts';
 import { record, type RecordOptions, type Recording } from './recorder.ts';
@@ -29,12 +29,14 @@ export function openLeaf(
   options: GraphOptions,
 ): Session {
   return open(options, (recording) => {
+    const pixels = pixelsOf(recording, shape);
+    const view1 = viewOf(recording, 'view1', shape, blurred[0]);
+    const view2 = viewOf(recording, 'view2', shape, blurred[1]);
     const { loss, std, parts } = trainingStep(
       objective,
       architecture,
       weightsOf(recording, architecture.parameters),
-      pixelsOf(recording, shape),
-      [viewOf(recording, 'view1', shape, blurred[0]), viewOf(recording, 'view2', shape, blurred[1])],
+      recording.inFloat32(() => [networkInput(pixels, view1), networkInput(pixels, view2)]),
     );
     const fetched = [flat(recording, parts), flat(recording, [loss, std])];
     tf.dispose([loss, std, ...parts]);
@@ -50,12 +52,13 @@ export function openFeatures(
   options: GraphOptions,
 ): Session {
   return open(options, (recording) => {
+    const pixels = pixelsOf(recording, shape);
+    const view = viewOf(recording, 'view1', shape, blurred);
     const features = inferFeatures(
       plan,
       weightsOf(recording, architecture.parameters),
       weightsOf(recording, architecture.statistics),
-      pixelsOf(recording, shape),
-      viewOf(recording, 'view1', shape, blurred),
+      recording.inFloat32(() => networkInput(pixels, view)),
     );
     return [recording.as(features, 'float32')];
   });
@@ -63,12 +66,11 @@ export function openFeatures(
 
 /** Fetches [m, size, size, 3]. */
 export function openView(shape: CanvasShape, blurred: boolean, options: GraphOptions): Session {
-  return open({ ...options, record: { ...options.record, precision: 'f32' } }, (recording) => [
-    recording.as(
-      augment(pixelsOf(recording, shape), viewOf(recording, 'view1', shape, blurred)),
-      'float32',
-    ),
-  ]);
+  return open(options, (recording) => {
+    const pixels = pixelsOf(recording, shape);
+    const view = viewOf(recording, 'view1', shape, blurred);
+    return [recording.edge(recording.inFloat32(() => augment(pixels, view)))];
+  });
 }
 
 /** What is fed for one view: arrays, their names and shapes. */

@@ -7,10 +7,10 @@
  */
 import { type TensorInfo, tf } from '../tfjs.ts';
 import type { Edge, Graph, GraphType } from './graph.ts';
-import { newGraph, typeOf } from './graph.ts';
+import { newGraph } from './graph.ts';
 import { fusedKernels } from './kernels-fused.ts';
 import { networkKernels } from './kernels-network.ts';
-import { plainKernels } from './kernels-plain.ts';
+import { cast, plainKernels } from './kernels-plain.ts';
 
 export interface RecordOptions {
   /** Batch norm and ReLU's gradient as one node each, or composed as in the eager program. */
@@ -30,7 +30,10 @@ export type RecordKernel = (
 /** What kernels see of the recording in progress. */
 export interface Recording {
   graph: Graph;
-  options: RecordOptions;
+  /** The type in which convolutions and matrix products take their inputs, now. */
+  productType(): 'float32' | 'bfloat16';
+  /** Runs a part of the program in float32 throughout. */
+  inFloat32<T>(part: () => T): T;
   /** The tensor's edge, in whatever type it is. */
   edge(tensor: TensorInfo | undefined): Edge;
   /** The tensor's edge in this type. */
@@ -79,9 +82,19 @@ class Recorder extends tf.KernelBackend {
     this.held = new WeakMap();
     this.count = 0;
     const edge = (tensor: TensorInfo | undefined): Edge => this.edgeOf(graph, tensor);
+    let productType: 'float32' | 'bfloat16' = options.precision === 'bf16' ? 'bfloat16' : 'float32';
     this.current = {
       graph,
-      options,
+      productType: () => productType,
+      inFloat32: (part) => {
+        const outside = productType;
+        productType = 'float32';
+        try {
+          return part();
+        } finally {
+          productType = outside;
+        }
+      },
       edge,
       as: (tensor, type) => cast(graph, edge(tensor), type),
       tensor: (edge) => {
@@ -172,13 +185,6 @@ function dtypeOf(type: GraphType): TensorInfo['dtype'] {
   return 'float32';
 }
 
-export function cast(graph: Graph, edge: Edge, type: GraphType): Edge {
-  if (edge.type === type) return edge;
-  const attributes = { SrcT: typeOf(edge.type), DstT: typeOf(type) };
-  const [result] = graph.add('Cast', [edge], attributes, [{ shape: edge.shape, type }]);
-  return result as Edge;
-}
-
 let registered = false;
 
 function registerRecorders(): void {
@@ -226,7 +232,10 @@ function allKernelNames(): string[] {
 
 /** The innermost line of the program that is neither tfjs's nor the recorder's. */
 function callingLine(): string {
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 60; // tfjs's own calls are many
   const lines = new Error().stack?.split('\n').slice(1) ?? [];
+  Error.stackTraceLimit = limit;
   const foreign = /node_modules|compute\/compiled\/(recorder|kernels)|compute\/tfjs\./;
   return (lines.find((line) => !foreign.test(line)) ?? 'an unknown line').trim();
 }

@@ -6,7 +6,7 @@
  * no type for. A fetched value is copied once, into memory that JavaScript owns.
  */
 import { tf } from '../tfjs.ts';
-import { type Edge, type Graph, type GraphType, typeNumbers } from './graph.ts';
+import { constantsName, type Edge, type Graph, type GraphType, typeNumbers, type Values } from './graph.ts';
 import { encodeGraph, graphTag } from './graph-def.ts';
 import { keepGraph } from './graph-folder.ts';
 
@@ -25,8 +25,6 @@ interface Binding {
   ): { id: number }[];
 }
 
-type Values = Float32Array | Int32Array | Uint8Array;
-
 /** A value in TensorFlow's hands; whoever made it disposes it. */
 export interface Fed {
   handle: number;
@@ -41,9 +39,7 @@ export function feed(values: Values, shape: readonly number[], type: GraphType):
 }
 
 export interface Session {
-  /** Placeholders that the fetched values depend on. */
-  readonly inputs: ReadonlySet<string>;
-  /** One array for each fetched edge; `fed` may name more than `inputs`. */
+  /** One array for each fetched edge; `fed` may name more than the graph needs. */
   run(fed: ReadonlyMap<string, Fed>): Float32Array[];
   close(): void;
 }
@@ -57,11 +53,12 @@ export function openSession(graph: Graph, fetched: readonly Edge[], folder: stri
   const inputs = nodes.filter(({ op }) => op === 'Placeholder').map(({ name }) => name);
   const inputNames = inputs.map((name) => `${name}:0`).join();
   const outputNames = fetched.map(({ name }) => (name.includes(':') ? name : `${name}:0`)).join();
+  const numbers = graph.constants();
+  const constants = feed(numbers, [numbers.length], 'float32');
   return {
-    inputs: new Set(inputs),
     run(fed) {
       const handles = inputs.map((name) => {
-        const value = fed.get(name);
+        const value = name === constantsName ? constants : fed.get(name);
         if (value === undefined) throw new Error(`the compiled step was not fed ${name}`);
         return value.handle;
       });
@@ -72,7 +69,10 @@ export function openSession(graph: Graph, fetched: readonly Edge[], folder: stri
         return values;
       });
     },
-    close: () => deleteSavedModel(session),
+    close() {
+      deleteSavedModel(session);
+      constants.dispose();
+    },
   };
 }
 

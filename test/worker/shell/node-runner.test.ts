@@ -1,0 +1,206 @@
+/** One lease computed: its leaves in tree order, their reports, and how it ends early. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { initialStatistics, initialWeights } from '../../../shared/core/initialise.ts';
+import { rootOf } from '../../../shared/core/tree.ts';
+import type { LeafOutput } from '../../../shared/ports/compute.ts';
+import type { LeaseTask } from '../../../worker/core/conversation.ts';
+import { pixelHash } from '../../../worker/shell/decode.ts';
+import { leafHash } from '../../../worker/shell/leaf-hash.ts';
+import { type ImageOf, prepareLeaf } from '../../../worker/shell/leaf-input.ts';
+import { type NodeWork, runNode } from '../../../worker/shell/node-runner.ts';
+import {
+  type ExactCompute,
+  type ExactComputeOptions,
+  exactCompute,
+} from '../../support/exact-compute.ts';
+import {
+  colouredImage,
+  plainSum,
+  tinyMethod,
+  tinyModel,
+  tinySamples,
+} from '../../support/tiny-run.ts';
+
+const samples = tinySamples(50);
+
+const imageOf: ImageOf = async (sample) => {
+  const image = colouredImage(sample);
+  return { image, hash: pixelHash(image) };
+};
+
+/** S leaves a step: the batch grows with it. */
+const methodWith = (leaves: number) => ({ ...tinyMethod, batch: leaves * tinyMethod.microBatch });
+
+async function workWith(
+  leaves: number,
+  options: ExactComputeOptions = {},
+): Promise<NodeWork & { compute: ExactCompute }> {
+  const method = methodWith(leaves);
+  const compute = exactCompute(method, tinyModel, options);
+  await compute.load(initialWeights(tinyModel, 1), initialStatistics(tinyModel));
+  return { method, samples, compute, imageOf, signal: new AbortController().signal };
+}
+
+const task = (level: number, index: number, step = 2): LeaseTask => ({
+  kind: 'lease',
+  generation: 1,
+  step,
+  level,
+  index,
+  attempt: 1,
+  weightsHash: '',
+  gray: [],
+});
+
+/** Every leaf of a step on its own. */
+async function leavesOfStep(
+  count: number,
+  step = 2,
+): Promise<(LeafOutput & { inputHash: string })[]> {
+  const { method, compute } = await workWith(count);
+  const outputs = [];
+  for (let leaf = 0; leaf < count; leaf += 1) {
+    const { input, inputHash } = await prepareLeaf(method, samples, step, leaf, imageOf);
+    outputs.push({ ...(await compute.leaf(input)), inputHash });
+  }
+  return outputs;
+}
+
+test("a node's payload is the tree sum of its leaves, for every node of every tree", async () => {
+  for (const count of [1, 2, 3, 4, 5, 7]) {
+    const alone = await leavesOfStep(count);
+    const payload = (leaf: number) => (alone[leaf] as LeafOutput).payload;
+    const { level: top } = rootOf(count);
+    for (let level = 0; level <= top; level += 1)
+      for (let index = 0; index * 2 ** level < count; index += 1) {
+        const first = index * 2 ** level;
+        const end = Math.min(count, first + 2 ** level);
+        const node = await runNode(await workWith(count), task(level, index));
+        assert.deepEqual(
+          node.payload,
+          plainSum(payload, first, end),
+          `${level}/${index} of ${count}`,
+        );
+        assert.deepEqual(
+          node.leaves.map(({ leaf }) => leaf),
+          Array.from({ length: end - first }, (_, i) => first + i),
+        );
+      }
+  }
+});
+
+test('a report holds the hashes of its leaf alone, whatever was summed with it', async () => {
+  const alone = await leavesOfStep(4);
+  const { leaves } = await runNode(await workWith(4), task(2, 0));
+  for (const [i, report] of leaves.entries()) {
+    const output = alone[i] as LeafOutput & { inputHash: string };
+    assert.deepEqual(report, {
+      leaf: i,
+      inputHash: output.inputHash,
+      leafHash: leafHash(output),
+      loss: output.loss,
+      std: output.std,
+      nonFinite: false,
+    });
+  }
+  assert.equal(new Set(leaves.map(({ leafHash: hash }) => hash)).size, 4);
+});
+
+test('a gradient, a loss or a std that is not finite flags its leaf and no other', async () => {
+  const tampers: ((output: LeafOutput) => LeafOutput)[] = [
+    (output) => ({ ...output, payload: output.payload.with(3, Number.NaN) }),
+    (output) => ({ ...output, payload: output.payload.with(0, Number.POSITIVE_INFINITY) }),
+    (output) => ({ ...output, payload: output.payload.with(-1, Number.NEGATIVE_INFINITY) }),
+    (output) => ({ ...output, loss: Number.NaN }),
+    (output) => ({ ...output, std: Number.POSITIVE_INFINITY }),
+  ];
+  for (const change of tampers) {
+    const tamper = (output: LeafOutput, leaf: number) => (leaf === 2 ? change(output) : output);
+    const { leaves } = await runNode(await workWith(4, { tamper }), task(2, 0));
+    assert.deepEqual(
+      leaves.map(({ nonFinite }) => nonFinite),
+      [false, false, true, false],
+    );
+  }
+});
+
+test('finite numbers whose sum overflows are finite', async () => {
+  const tamper = (output: LeafOutput) => ({
+    ...output,
+    payload: output.payload.map((_, i) => (i < 40 ? 3.4e38 : 0)),
+  });
+  const { leaves } = await runNode(await workWith(1, { tamper }), task(0, 0));
+  assert.equal(leaves[0]?.nonFinite, false);
+});
+
+test('one bit of a leaf changes its hash', async () => {
+  const [output] = await leavesOfStep(1);
+  assert.ok(output);
+  const base = leafHash(output);
+  const payload = output.payload.slice();
+  const bits = new Uint32Array(payload.buffer);
+  bits[5] = (bits[5] as number) ^ 1;
+  assert.notEqual(leafHash({ ...output, payload }), base);
+  assert.notEqual(leafHash({ ...output, loss: output.loss + 2 ** -24 }), base);
+  assert.notEqual(leafHash({ ...output, std: -output.std }), base);
+});
+
+test('an aborted lease ends with the reason and computes no further leaf', async () => {
+  const controller = new AbortController();
+  const before = (leaf: number) => {
+    if (leaf === 1) controller.abort(new Error('the coordinator began anew'));
+  };
+  const work = await workWith(4, { before });
+  await assert.rejects(
+    runNode({ ...work, signal: controller.signal }, task(2, 0)),
+    /the coordinator began anew/,
+  );
+  assert.equal(work.compute.leaves, 2, 'the one under way is the last');
+});
+
+test('a lease that is aborted before it begins computes nothing', async () => {
+  const work = await workWith(2);
+  await assert.rejects(runNode({ ...work, signal: AbortSignal.abort() }, task(1, 0)));
+  assert.equal(work.compute.leaves, 0);
+});
+
+test('a sample that fails, in the first or a later leaf, fails the lease with its own error', async () => {
+  for (const bad of [0, 1, 3]) {
+    const work = await workWith(4);
+    let asked = 0;
+    const failing: ImageOf = (sample) => {
+      asked += 1;
+      return asked > 2 * bad ? Promise.reject(new Error(`no ${sample.path}`)) : imageOf(sample);
+    };
+    await assert.rejects(runNode({ ...work, imageOf: failing }, task(2, 0)), /no \d+\.png/);
+    assert.ok(work.compute.leaves <= bad);
+  }
+});
+
+test('a compute that fails fails the lease, and the input made ahead is heard of', async () => {
+  const before = (leaf: number) => {
+    if (leaf === 1) throw new Error('out of memory');
+  };
+  await assert.rejects(runNode(await workWith(4, { before }), task(2, 0)), /out of memory/);
+});
+
+test('while a leaf computes, the images of the next one are asked for', async () => {
+  const order: string[] = [];
+  const work = await workWith(2, {
+    before: async (leaf) => {
+      order.push(`leaf ${leaf} begins`);
+      await new Promise((resolve) => setImmediate(resolve));
+      await new Promise((resolve) => setImmediate(resolve));
+      order.push(`leaf ${leaf} ends`);
+    },
+  });
+  let asked = 0;
+  const noting: ImageOf = (sample) => {
+    asked += 1;
+    if (asked === 3) order.push('images of leaf 1');
+    return imageOf(sample);
+  };
+  await runNode({ ...work, imageOf: noting }, task(1, 0));
+  assert.ok(order.indexOf('images of leaf 1') < order.indexOf('leaf 0 ends'), order.join());
+});
