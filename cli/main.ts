@@ -173,6 +173,9 @@ function processIo(): Io {
 
 /** A stop that takes longer than this is explained, milliseconds. */
 const noticeMs = 300;
+/** Two signals within so long are one, milliseconds. */
+const echoMs = 500;
+
 /** How long a process whose supervisor died may take to finish in good order, milliseconds. */
 const orphanMs = 10_000;
 
@@ -182,14 +185,19 @@ const orphanMs = 10_000;
  */
 function listenForStops(interrupt: AbortController, io: Io): () => void {
   const supervised = io.toParent !== undefined;
+  let asked = 0;
   const stop = (reason: string): void => {
+    // npm passes Ctrl-C on to a program that the terminal has told already: one wish, not two.
+    if (interrupt.signal.aborted && performance.now() - asked < echoMs) return;
     if (interrupt.signal.aborted) process.exit(failures.interrupted.exit);
+    asked = performance.now();
     interrupt.abort(new Failure('interrupted', reason));
   };
   const onSignal = (name: NodeJS.Signals): void => {
     if (supervised && name === 'SIGINT') return;
+    const first = !interrupt.signal.aborted;
     stop(`${name} received`);
-    if (supervised) return;
+    if (supervised || !first) return;
     const again = name === 'SIGINT' ? ' Ctrl-C again leaves at once.' : '';
     // What ends at once needs no words.
     setTimeout(() => {

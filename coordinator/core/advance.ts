@@ -150,8 +150,14 @@ function reduceBroken(
 ): void {
   if (event.step !== state.step) return;
   const { worker, reason } = event;
-  if (event.hostile) expel(state, worker, 'bad-gradient', reason, effects, because);
-  else lose(state, worker, reason, effects, because);
+  if (!event.hostile) {
+    lose(state, worker, reason, effects, because);
+    return;
+  }
+  // What it claimed is worth as little as its bytes: an honest result must not have to equal it.
+  for (const done of state.finished)
+    if (done.worker === worker) for (const { leaf } of done.leaves) delete state.reports[leaf];
+  expel(state, worker, 'bad-gradient', reason, effects, because);
 }
 
 function committed(state: State, step: number, effects: Effect[], because: string[]): void {

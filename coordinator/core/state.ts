@@ -109,7 +109,10 @@ export interface State {
   /** Worker that holds a lease on each leaf of the open step; null: open; see also `finished`. */
   leaves: (string | null)[];
   finished: FinishedNode[];
-  /** Leaf reports by leaf that were ever accepted in this step: a second result must equal them. */
+  /**
+   * Leaf reports by leaf that were ever accepted in this step: a second result must equal them.
+   * Those of a worker that sent hostile bytes are taken out again.
+   */
   reports: Record<number, LeafReport>;
   /** Leaves whose report came from another device class: nothing is compared with those. */
   otherClass: number[];

@@ -107,7 +107,11 @@ export function computeContract(implementation: Implementation): void {
       const plain = { ...input.view2, blur: null };
       const blurred = await compute.leaf(input);
       const half = await compute.leaf({ ...input, view2: plain });
-      const none = await compute.leaf({ ...input, view1: { ...input.view1, blur: null }, view2: plain });
+      const none = await compute.leaf({
+        ...input,
+        view1: { ...input.view1, blur: null },
+        view2: plain,
+      });
       assert.equal(new Set([blurred.loss, half.loss, none.loss]).size, 3);
     });
 

@@ -4,7 +4,14 @@
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { copyFileSync, cpSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  cpSync,
+  readdirSync,
+  readFileSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { mkdirSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
@@ -14,24 +21,22 @@ import * as grpc from '@grpc/grpc-js';
 import { channelOptions, TrainingService } from '../../shared/adapters/grpc.ts';
 import { protoVersion } from '../../shared/wire/limits.ts';
 import type { BucketWish, ConverseRequest, ConverseResponse } from '../../shared/wire/messages.ts';
-import { eventsUntil, scratch, startTandem, tandem, type Tandem } from '../support/processes.ts';
+import { addressOf, eventsUntil, scratch, startTandem, tandem } from '../support/processes.ts';
 
 const base = ['--data', 'synthetic:64', '--model', 'resnet18', '--size', '32', '--seed', '5'];
 const method = [...base, '--batch', '8', '--micro-batch', '4'];
 
-async function listening(coordinator: Tandem): Promise<string> {
-  for (;;) {
-    const address = /listening on (\S+?),/.exec(coordinator.out())?.[1];
-    if (address !== undefined) return address;
-    await Promise.race([once(coordinator.process.stdout!, 'data'), coordinator.ended]);
-    assert.equal(coordinator.process.exitCode, null, coordinator.err());
-  }
-}
-
 async function coordinatorFor(t: TestContext, steps: number) {
   const run = join(scratch(t), 'run');
-  const coordinator = startTandem(t, ['coordinator', ...method, '--steps', `${steps}`, '--run', run]);
-  return { run, coordinator, address: await listening(coordinator) };
+  const coordinator = startTandem(t, [
+    'coordinator',
+    ...method,
+    '--steps',
+    `${steps}`,
+    '--run',
+    run,
+  ]);
+  return { run, coordinator, address: await addressOf(coordinator) };
 }
 
 type Control = grpc.ClientDuplexStream<ConverseRequest, ConverseResponse>;
@@ -75,7 +80,7 @@ describe('a coordinator and peers that do wrong', { concurrency: 1, timeout: 240
   });
 
   it('a wrong-shaped gradient is refused at the door and the run ends well', async (t) => {
-    const { run, address, coordinator } = await coordinatorFor(t, 2);
+    const { run, address, coordinator } = await coordinatorFor(t, 12);
     startTandem(t, ['worker', '--coordinator', address, '--name', 'honest']);
     const joined = await eventsUntil(run, (event) => event.kind === 'worker-joined');
     assert.ok(joined);
@@ -101,7 +106,6 @@ describe('a coordinator and peers that do wrong', { concurrency: 1, timeout: 240
         control.write({ nodeReady: { generation, step, level, index, leaves } });
       });
     });
-    control.write({ ready: { stages: classes, description: 'a liar' } });
     const metadata = new grpc.Metadata();
     metadata.set('worker', 'liar');
     metadata.set('generation', String(welcome?.generation));
@@ -110,6 +114,7 @@ describe('a coordinator and peers that do wrong', { concurrency: 1, timeout: 240
     gradients.on('data', (wish: BucketWish) =>
       gradients.write({ ...wish, data: Buffer.alloc(12), crc32: 0 }),
     );
+    control.write({ ready: { stages: classes, description: 'a liar' } });
     assert.equal(await coordinator.ended, 0, coordinator.err());
     const events = await eventsUntil(run, (event) => event.kind === 'run-done');
     const refused = events.find((event) => event.kind === 'worker-refused');
@@ -282,8 +287,7 @@ describe('stopping by hand', { concurrency: 1, timeout: 240_000 }, () => {
       }
     };
     const deadline = performance.now() + 30_000;
-    while (pids.some(alive) && performance.now() < deadline)
-      await sleep(100);
+    while (pids.some(alive) && performance.now() < deadline) await sleep(100);
     assert.deepEqual(pids.filter(alive), []);
   });
 });

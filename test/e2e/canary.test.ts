@@ -2,13 +2,16 @@
  * The device class is proven: a worker whose machine computes other bits is refused and told why.
  */
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { describe, it, type TestContext } from 'node:test';
-import { eventsUntil, scratch, startNode, startTandem } from '../support/processes.ts';
-
-const rogue = fileURLToPath(new URL('./rogue-worker.js', import.meta.url));
+import {
+  addressOf,
+  eventsUntil,
+  rogueWorker,
+  scratch,
+  startNode,
+  startTandem,
+} from '../support/processes.ts';
 
 /** A coordinator whose first, honest worker is live and busy. */
 async function runningCoordinator(t: TestContext): Promise<{ run: string; address: string }> {
@@ -16,10 +19,7 @@ async function runningCoordinator(t: TestContext): Promise<{ run: string; addres
   const method = ['--data', 'synthetic:64', '--model', 'resnet18', '--size', '32'];
   const sizes = ['--batch', '16', '--micro-batch', '8', '--steps', '10000'];
   const coordinator = startTandem(t, ['coordinator', ...method, ...sizes, '--run', run]);
-  while (!/listening on/.test(coordinator.out()) && coordinator.process.exitCode === null)
-    await Promise.race([once(coordinator.process.stdout!, 'data'), coordinator.ended]);
-  const address = /listening on (\S+?),/.exec(coordinator.out())?.[1];
-  assert.ok(address, coordinator.err());
+  const address = await addressOf(coordinator);
   startTandem(t, [
     'worker',
     '--coordinator',
@@ -42,7 +42,7 @@ describe('the canary refuses other bits', { concurrency: 1, timeout: 600_000 }, 
   for (const [what, args, stage] of cases)
     it(`${what}: refused, naming the stage`, async (t) => {
       const { run, address } = await runningCoordinator(t);
-      const worker = startNode(t, [rogue, address, ...args]);
+      const worker = startNode(t, [rogueWorker, address, ...args]);
       assert.equal(await worker.ended, 1, 'a refused worker fails');
       assert.match(worker.err(), /^other-device-class: /m);
       assert.match(worker.err(), new RegExp(`stage "${stage}" differs`));

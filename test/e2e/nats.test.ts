@@ -3,14 +3,13 @@
  * killed and comes back costs no step, and the coordinator closes the gap.
  */
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { followEvents } from '../../cli/follow.ts';
 import type { RunEvent } from '../../shared/core/events.ts';
 import { freePort, natsSkip, startNats } from '../support/nats-server.ts';
-import { eventsUntil, scratch, startTandem, type Tandem } from '../support/processes.ts';
+import { addressOf, eventsUntil, scratch, startTandem } from '../support/processes.ts';
 
 const method = [
   ...['--data', 'synthetic:64', '--model', 'resnet18', '--size', '32', '--seed', '3'],
@@ -23,16 +22,10 @@ const fileEvents = (run: string): RunEvent[] =>
     .split('\n')
     .map((line) => JSON.parse(line) as RunEvent);
 
-async function addressOf(coordinator: Tandem): Promise<string> {
-  for (;;) {
-    const address = /listening on (\S+?),/.exec(coordinator.out())?.[1];
-    if (address !== undefined) return address;
-    await Promise.race([once(coordinator.process.stdout!, 'data'), coordinator.ended]);
-    assert.equal(coordinator.process.exitCode, null, coordinator.err());
-  }
-}
-
-async function watched(t: TestContext, restart: boolean): Promise<{ seen: RunEvent[]; run: string }> {
+async function watched(
+  t: TestContext,
+  restart: boolean,
+): Promise<{ seen: RunEvent[]; run: string }> {
   const port = await freePort();
   const url = `nats://127.0.0.1:${port}`;
   const server = await startNats(t, port);
@@ -77,7 +70,10 @@ describe('events on NATS', { concurrency: 1, timeout: 300_000, skip: natsSkip },
   it('a server that dies and comes back costs no step, and the gap is closed', async (t) => {
     const { seen, run } = await watched(t, true);
     const file = fileEvents(run);
-    assert.deepEqual(seen.map((event) => event.seq), file.map((event) => event.seq));
+    assert.deepEqual(
+      seen.map((event) => event.seq),
+      file.map((event) => event.seq),
+    );
     assert.deepEqual(seen, file);
     assert.equal(digestOf(file), quiet);
     assert.ok(file.some((event) => event.kind === 'warning' && event.code === 'nats'));

@@ -9,7 +9,15 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { runClient } from '../../shared/adapters/run-client.ts';
-import { eventsUntil, scratch, startTandem, tandem } from '../support/processes.ts';
+import {
+  addressOf,
+  eventsUntil,
+  rogueWorker,
+  scratch,
+  startNode,
+  startTandem,
+  tandem,
+} from '../support/processes.ts';
 
 const method = [
   ...['--data', 'synthetic:160', '--model', 'resnet18', '--size', '32', '--seed', '7'],
@@ -50,7 +58,10 @@ interface Result {
 
 let quiet: Outcome;
 
-describe('the result is a function of the run, not of the cluster', { concurrency: 1, timeout: 600_000 }, () => {
+describe('the result is a function of the run, not of the cluster', {
+  concurrency: 1,
+  timeout: 600_000,
+}, () => {
   it('one worker: the digest is the SHA-256 of the checkpoint', async (t) => {
     const { run, json } = await trained(t, ['--workers', '1']);
     quiet = outcomeOf(run);
@@ -115,6 +126,16 @@ describe('the result is a function of the run, not of the cluster', { concurrenc
 
   it('another seed gives another digest', async (t) => {
     const { run } = await trained(t, ['--workers', '2', '--seed', '8']);
+    assert.notEqual(outcomeOf(run).digest, quiet.digest);
+  });
+
+  it('one bit of one worker’s gradients gives another digest', async (t) => {
+    const run = join(scratch(t), 'run');
+    const coordinator = startTandem(t, ['coordinator', ...method, '--run', run]);
+    const address = await addressOf(coordinator);
+    const rogue = startNode(t, [rogueWorker, address, 'flip']);
+    assert.equal(await coordinator.ended, 0, coordinator.err());
+    assert.equal(await rogue.ended, 0, rogue.err());
     assert.notEqual(outcomeOf(run).digest, quiet.digest);
   });
 

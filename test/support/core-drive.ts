@@ -120,13 +120,13 @@ export function drive(some: Partial<Plan> = {}, step = 0, knnBefore = false): Dr
   return self;
 }
 
-export const connectedEvent = (worker: string, protoVersion = 1): Unstamped => ({
+export const connectedEvent = (worker: string, protoVersion = 1, identity = ''): Unstamped => ({
   kind: 'worker-connected',
   worker,
   pid: 7,
   host: 'here',
   protoVersion,
-  identity: '',
+  identity,
   description: '',
 });
 

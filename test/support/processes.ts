@@ -3,6 +3,7 @@
  * everything ended when the test ends.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -79,4 +80,20 @@ export async function eventsUntil(
   throw new Error(
     `the event did not come in ${timeoutMs} ms; the last was ${JSON.stringify(last)}`,
   );
+}
+
+/** The program of `rogue-worker.ts`. */
+export const rogueWorker: string = fileURLToPath(
+  new URL('../e2e/rogue-worker.js', import.meta.url),
+);
+
+/** Where a coordinator that was started by hand listens, once it says so. */
+export async function addressOf(coordinator: Tandem): Promise<string> {
+  for (;;) {
+    const address = /listening on (\S+?),/.exec(coordinator.out())?.[1];
+    if (address !== undefined) return address;
+    const { stdout, exitCode } = coordinator.process;
+    if (stdout === null || exitCode !== null) throw new Error(coordinator.err());
+    await Promise.race([once(stdout, 'data'), coordinator.ended]);
+  }
 }

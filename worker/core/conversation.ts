@@ -122,7 +122,12 @@ export function converse(state: ConversationState, event: ConversationEvent): Co
       const next: ConversationState = { phase: 'proving', generation, task: null, failures: 0 };
       return {
         state: next,
-        effects: [{ kind: 'forget-all' }, { kind: 'prove', welcome: event.welcome }],
+        effects: [
+          { kind: 'forget-all' },
+          // Before the canary, so that it stands long before the first result.
+          { kind: 'open-gradients' },
+          { kind: 'prove', welcome: event.welcome },
+        ],
       };
     }
     case 'proved':
@@ -130,7 +135,7 @@ export function converse(state: ConversationState, event: ConversationEvent): Co
       return stay([{ kind: 'send-ready', stages: event.stages }]);
     case 'admitted':
       if (state.phase !== 'proving') return stay();
-      return { state: { ...state, phase: 'ready' }, effects: [{ kind: 'open-gradients' }] };
+      return { state: { ...state, phase: 'ready' }, effects: [] };
     case 'tasked': {
       const { task } = event;
       if (task.generation !== state.generation || state.phase === 'away') return stay();

@@ -138,8 +138,7 @@ export function runSession(options: SessionOptions): Promise<void> {
       else if (message.admitted) {
         identity = message.admitted.identity;
         dispatch({ kind: 'admitted' });
-      }
-      else if (message.lease)
+      } else if (message.lease)
         dispatch({ kind: 'tasked', task: { kind: 'lease', ...message.lease } });
       else if (message.surveyLease)
         dispatch({ kind: 'tasked', task: { kind: 'survey', ...message.surveyLease } });

@@ -5,16 +5,7 @@ import { advance } from '../../../coordinator/core/advance.ts';
 import type { CoreEvent, Effect } from '../../../coordinator/core/state.ts';
 import { handBacksMax } from '../../../coordinator/core/state.ts';
 import { key } from '../../../shared/core/tree.ts';
-import {
-  all,
-  connectedEvent,
-  drive,
-  nodeReady,
-  one,
-  reportOf,
-  stages,
-  told,
-} from '../../support/core-drive.ts';
+import { all, drive, nodeReady, one, reportOf, stages, told } from '../../support/core-drive.ts';
 
 const kinds = (effects: Effect[]) => effects.map((effect) => effect.kind);
 
@@ -22,13 +13,15 @@ test('a step is leased, finished, reduced and committed, and the next one opens'
   const run = drive({ leaves: 2 });
   const joined = run.join('a');
   assert.deepEqual(kinds(joined), ['welcome', 'adopt-class', 'admit', 'event', 'lease']);
-  assert.equal(run.leaseOf('a'), '1/0');
+  assert.equal(run.leaseOf('a'), '0/0');
 
+  assert.deepEqual(kinds(run.finish('a')), ['lease']);
+  assert.equal(run.leaseOf('a'), '0/1');
   const finished = run.finish('a');
   assert.deepEqual(kinds(finished), ['reduce']);
   assert.deepEqual(
     one(finished, 'reduce').nodes.map(({ node, worker }) => `${worker} ${key(node)}`),
-    ['a 1/0'],
+    ['a 0/0', 'a 0/1'],
   );
 
   const sealed = run.send({ kind: 'reduced', step: 0 });
@@ -71,17 +64,19 @@ test('a worker lost in mid-step: its lease and its finished nodes open again, an
   run.send({ kind: 'worker-lost', worker: 'a', reason: 'test' });
   run.join('a');
   run.join('b');
-  assert.equal(run.leaseOf('a'), '2/0');
+  assert.equal(run.leaseOf('a'), '1/0');
+  assert.equal(run.leaseOf('b'), '1/1');
   run.send({ kind: 'worker-lost', worker: 'a', reason: 'killed' });
-  assert.equal(run.leaseOf('b'), '2/0', 'the lone live worker takes all');
+  run.finish('b');
+  assert.equal(run.leaseOf('b'), '1/0', 'the lone live worker takes all');
 
-  const halves = drive({ leaves: 4, minWorkers: 2 });
-  halves.join('a');
-  halves.join('b');
-  assert.equal(halves.leaseOf('a'), '1/0');
-  halves.finish('a');
-  assert.equal(halves.state.finished.length, 1);
-  const lost = halves.send({ kind: 'worker-lost', worker: 'a', reason: 'killed' });
+  const thirds = drive({ leaves: 8, minWorkers: 3 });
+  for (const worker of ['a', 'b', 'c']) thirds.join(worker);
+  assert.equal(thirds.leaseOf('a'), '1/0');
+  thirds.finish('a');
+  assert.equal(thirds.leaseOf('a'), '0/6');
+  assert.equal(thirds.state.finished.length, 1);
+  const lost = thirds.send({ kind: 'worker-lost', worker: 'a', reason: 'killed' });
   assert.deepEqual(
     told(lost).map((body) => body.kind),
     ['worker-left', 'lease-moved', 'lease-moved'],
@@ -91,9 +86,9 @@ test('a worker lost in mid-step: its lease and its finished nodes open again, an
   );
   assert.deepEqual(moved.sort(), [
     [0, 2, 'a'],
-    [3, 1, 'a'],
+    [6, 1, 'a'],
   ]);
-  assert.equal(halves.state.finished.length, 0);
+  assert.equal(thirds.state.finished.length, 0);
 });
 
 test('a worker lost while its gradients are pulled: the reduction waits, is computed and done again', () => {
@@ -139,6 +134,38 @@ test('a reduction that breaks at a worker loses that worker; hostile bytes turn 
     assert.equal(run.state.workers['a'], undefined);
     assert.equal(run.leaseOf('b'), '0/0');
   }
+});
+
+test('what a worker claimed does not count once its bytes are hostile: an honest result stands alone', () => {
+  const lied = (hostile: boolean) => {
+    const run = drive({ leaves: 2, minWorkers: 2 });
+    run.join('a');
+    run.join('b');
+    run.finish('a', { inputHash: 'a lie', leafHash: 'another' });
+    run.finish('b');
+    const reason = 'short bucket';
+    run.send({ kind: 'reduce-broken', step: 0, worker: 'a', reason, hostile });
+    assert.equal(run.leaseOf('b'), '0/0');
+    return run;
+  };
+  const run = lied(true);
+  assert.deepEqual(run.state.reports, { 1: reportOf(0, 1) }, 'the others keep their word');
+  assert.deepEqual(kinds(run.finish('b')), ['reduce']);
+  const { leaves } = one(run.send({ kind: 'reduced', step: 0 }), 'commit');
+  assert.deepEqual(leaves, [reportOf(0, 0), reportOf(0, 1)]);
+
+  const lost = one(lied(false).finish('b'), 'fail');
+  assert.equal(lost.code, 'not-deterministic', 'a loss in the network takes nothing back');
+});
+
+test('a lone worker that is turned away leaves nothing behind that the next one must equal', () => {
+  const run = drive({ leaves: 1 });
+  run.join('a');
+  run.finish('a', { leafHash: 'a lie' });
+  const reason = 'other checksum';
+  run.send({ kind: 'reduce-broken', step: 0, worker: 'a', reason, hostile: true });
+  run.join('b');
+  assert.deepEqual(kinds(run.finish('b')), ['reduce']);
 });
 
 test('a loss that two channels report counts once', () => {
@@ -239,8 +266,9 @@ test('two workers that find the same leaf not finite: the run diverged, with ste
 });
 
 test('a lone worker has to find it twice, and the same message twice is one finding', () => {
-  const run = drive({ leaves: 2 });
+  const run = drive({ leaves: 3 });
   run.join('a');
+  assert.equal(run.leaseOf('a'), '1/0');
   const found = nodeReady(run.state, 'a', { level: 1, index: 0 });
   const bad = { ...found, leaves: found.leaves.map((r) => ({ ...r, nonFinite: r.leaf === 1 })) };
   run.send(bad);
@@ -284,7 +312,15 @@ test('a sample that two workers cannot decode is gray for all from then on', () 
   assert.equal(one(first, 'lease').worker, 'b', 'another tries before the first tries again');
   const second = run.send(undecodable('b'));
   assert.deepEqual(run.state.gray, [17]);
-  assert.ok(told(second).some((body) => body.kind === 'sample-undecodable' && body.sample === 17));
+  assert.deepEqual(
+    told(second).filter((body) => body.kind === 'sample-undecodable'),
+    [{ kind: 'sample-undecodable', sample: 17, path: '' }],
+    'the path is for the shell to fill',
+  );
+  const { because } = all(second, 'event').find(
+    ({ body }) => body.kind === 'sample-undecodable',
+  ) ?? { because: '' };
+  assert.match(because, /x\.jpg: cut short/);
   assert.deepEqual(one(second, 'lease').gray, [17]);
 });
 
@@ -330,62 +366,6 @@ test('a micro-batch that one worker hands back goes to another', () => {
   const holder = run.leaseOf('a') === '-' ? 'b' : 'a';
   const back = run.send({ ...undecodable(holder), code: 'compute-failed', sample: null });
   assert.notEqual(one(back, 'lease').worker, holder);
-});
-
-test('another protocol version is refused with both numbers; nothing is kept of the worker', () => {
-  const run = drive();
-  const answer = run.send(connectedEvent('old', 9));
-  const refused = one(answer, 'refuse');
-  assert.equal(refused.code, 'other-proto');
-  assert.match(refused.message, /version 1,.*version 9/s);
-  assert.ok(told(answer).some((body) => body.kind === 'worker-refused'));
-  assert.deepEqual(run.state.workers, {});
-});
-
-test('another device class is refused and the stage that differs is named', () => {
-  const run = drive();
-  run.join('a');
-  const answer = run.join('b', [
-    { name: 'decode', sha256: 'a' },
-    { name: 'step', sha256: 'other' },
-  ]);
-  const refused = one(answer, 'refuse');
-  assert.equal(refused.code, 'other-device-class');
-  assert.match(refused.message, /stage "step" differs/);
-  assert.match(refused.message, /device of a.*device of b/s);
-  assert.equal(run.state.workers['b'], undefined);
-});
-
-test('a canary with a stage too few or too many is another class', () => {
-  for (const proof of [stages.slice(0, 1), [...stages, { name: 'more', sha256: 'c' }]]) {
-    const run = drive();
-    run.join('a');
-    assert.equal(one(run.join('b', proof), 'refuse').code, 'other-device-class');
-  }
-});
-
-test('with mixed devices another class is admitted and the run is marked', () => {
-  const run = drive({ mixedDevices: true });
-  run.join('a');
-  const answer = run.join('b', [{ name: 'decode', sha256: 'z' }]);
-  assert.equal(all(answer, 'refuse').length, 0);
-  assert.ok(kinds(answer).indexOf('mark-mixed') < kinds(answer).indexOf('admit'));
-  assert.equal(run.state.workers['b']?.phase, 'live');
-});
-
-test('the class is adopted by the first worker only, before its first lease', () => {
-  const run = drive({ leaves: 2 });
-  const first = run.join('a');
-  assert.ok(kinds(first).indexOf('adopt-class') < kinds(first).indexOf('lease'));
-  assert.equal(all(run.join('b'), 'adopt-class').length, 0);
-});
-
-test('a worker has no lease before its canary is accepted', () => {
-  const run = drive();
-  run.send(connectedEvent('a'));
-  assert.equal(run.state.phase, 'gathering');
-  run.send(nodeReady(run.state, 'a', { level: 2, index: 0 }));
-  assert.equal(run.state.finished.length, 0);
 });
 
 test('the run begins when enough workers are live, and goes on with fewer', () => {
@@ -471,34 +451,6 @@ test('checkpoints come at their cadence, not besides the last one', () => {
   assert.deepEqual(saved, ['', 'checkpoint', '', 'final-checkpoint']);
 });
 
-test('a worker that is not heard is lost at the tick after its silence, not before', () => {
-  const run = drive({ silenceMs: 1000 });
-  run.join('a');
-  run.join('b');
-  run.now = 900;
-  run.send({ kind: 'heartbeat', worker: 'b' });
-  run.now = 1000;
-  assert.deepEqual(all(run.send({ kind: 'tick' }), 'disconnect'), []);
-  run.now = 1001;
-  const lost = run.send({ kind: 'tick' });
-  assert.deepEqual(
-    all(lost, 'disconnect').map(({ worker }) => worker),
-    ['a'],
-  );
-  assert.deepEqual(Object.keys(run.state.workers), ['b']);
-});
-
-test('a worker that joins again loses what it held, and its new connection stays', () => {
-  const run = drive({ leaves: 2 });
-  run.join('a');
-  assert.equal(run.leaseOf('a'), '1/0');
-  const again = run.send(connectedEvent('a'));
-  assert.deepEqual(all(again, 'disconnect'), [], 'that would end the connection it came back on');
-  assert.equal(one(again, 'welcome').worker, 'a');
-  assert.equal(run.state.workers['a']?.phase, 'joining');
-  assert.deepEqual(run.state.leaves, [null, null]);
-});
-
 test('a node that is none, or whose leaves do not fit, turns its worker away', () => {
   for (const [node, leaves] of [
     [{ level: 4_000_000_000, index: 0 }, [reportOf(0, 0)]],
@@ -518,7 +470,7 @@ test('a node that is none, or whose leaves do not fit, turns its worker away', (
 });
 
 test('part of a lease that comes alone does not strand the rest of it', () => {
-  const run = drive({ leaves: 4 });
+  const run = drive({ leaves: 8 });
   run.join('a');
   assert.equal(run.leaseOf('a'), '2/0');
   run.send(nodeReady(run.state, 'a', { level: 0, index: 0 }));
@@ -529,7 +481,7 @@ test('part of a lease that comes alone does not strand the rest of it', () => {
     taken.push(run.leaseOf('a'));
     run.finish('a');
   }
-  assert.deepEqual(taken.sort(), ['0/1', '1/1']);
+  assert.deepEqual(taken.sort(), ['0/1', '1/1', '2/1']);
   assert.equal(run.state.phase, 'reducing');
 });
 

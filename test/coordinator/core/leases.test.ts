@@ -42,6 +42,7 @@ test('two workers of one speed get halves', () => {
   run.join('b');
   finishStep(run, { a: 10, b: 10 });
   assert.equal(sizeOf(run, 'a'), 4);
+  assert.equal(sizeOf(run, 'b'), 4);
 });
 
 test('sizes follow the measured speed', () => {
@@ -68,9 +69,55 @@ test('a clock that stands still does not stop the leases', () => {
   run.join('a');
   for (let step = 0; step < 3; step += 1) {
     run.finish('a');
+    assert.equal(sizeOf(run, 'a'), 2);
+    run.finish('a');
     run.send({ kind: 'reduced', step });
     run.send({ kind: 'committed', step });
-    assert.equal(sizeOf(run, 'a'), 4);
+    assert.equal(sizeOf(run, 'a'), 2);
+  }
+});
+
+test('the first lease of a step is a share of the whole step, the next a share of what is open', () => {
+  const run = drive({ leaves: 16, minWorkers: 3 });
+  const names = ['a', 'b', 'c'];
+  for (const name of names) run.join(name);
+  assert.deepEqual(
+    names.map((name) => sizeOf(run, name)),
+    [4, 4, 4],
+    'whoever is asked last gets as much',
+  );
+  run.finish('a');
+  assert.equal(sizeOf(run, 'a'), 1, 'a third of the four that are open');
+  for (const name of ['b', 'c']) run.finish(name);
+  while (run.state.phase === 'computing')
+    run.finish(names.find((name) => sizeOf(run, name) > 0) ?? '');
+  run.send({ kind: 'reduced', step: 0 });
+  run.send({ kind: 'committed', step: 0 });
+  assert.deepEqual(
+    names.map((name) => sizeOf(run, name)),
+    [4, 4, 4],
+    'and again in the next step',
+  );
+});
+
+test('the root is never leased, its two children are; a single leaf is its own root', () => {
+  for (const [leaves, expected] of [
+    [1, ['0/0']],
+    [2, ['0/0', '0/1']],
+    [4, ['1/0', '1/1']],
+    [6, ['2/0', '1/2']],
+    [8, ['2/0', '2/1']],
+    [16, ['3/0', '3/1']],
+  ] as const) {
+    const run = drive({ leaves });
+    run.join('a');
+    const taken: string[] = [];
+    while (run.leaseOf('a') !== '-') {
+      taken.push(run.leaseOf('a'));
+      run.finish('a');
+    }
+    assert.deepEqual(taken, expected, `${leaves} leaves`);
+    assert.equal(run.state.phase, 'reducing');
   }
 });
 
@@ -88,6 +135,7 @@ test('leases are nodes of the tree under their own name and never overlap', () =
       for (const { node } of given) {
         assert.ok(isNode(node, leaves), `${node.level}/${node.index} of ${leaves}`);
         const [first, end] = leavesOf(node, leaves);
+        assert.ok(leaves === 1 || end - first < leaves, `the root of ${leaves} is not leased`);
         for (let leaf = first; leaf < end; leaf += 1) {
           assert.ok(!held.has(leaf), `leaf ${leaf} of ${leaves} is leased once`);
           held.add(leaf);
@@ -99,11 +147,11 @@ test('leases are nodes of the tree under their own name and never overlap', () =
 });
 
 test('a worker that joins in mid-step gets what is still open', () => {
-  const run = drive({ leaves: 4, minWorkers: 2 });
+  const run = drive({ leaves: 5, minWorkers: 2 });
   run.join('a');
   run.join('b');
   const joined = run.join('c');
   assert.equal(all(joined, 'lease').length, 1);
   const leased = Object.values(run.state.workers).reduce((sum, w) => sum + sizeOf(run, w.id), 0);
-  assert.equal(leased, 4);
+  assert.equal(leased, 5);
 });

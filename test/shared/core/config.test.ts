@@ -63,6 +63,8 @@ const badFlags: [Record<string, unknown>, string][] = [
   [{ model: 'resnet19' }, 'resnet50-cifar, not "resnet19". Did you mean "resnet18"?'],
   [{ model: 'vgg' }, '--model expects one of resnet18, resnet34, resnet50, resnet18-cifar'],
   [{ backend: 'tensorlfow' }, 'Did you mean "tensorflow"?'],
+  [{ precision: 'f16' }, '--precision expects one of f32, tf32, bf16, not "f16".'],
+  [{ precision: 'bf16', backend: 'wasm' }, 'bf16 needs TensorFlow, and the backend is wasm'],
   [{ listen: '7070' }, '--listen expects HOST:PORT, such as 127.0.0.1:7070, not "7070".'],
   [{ listen: '127.0.0.1:70000' }, '--listen expects HOST:PORT'],
   [{ nats: 'http://x y' }, '--nats expects the address of a NATS server'],

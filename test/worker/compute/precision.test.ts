@@ -77,7 +77,10 @@ describe('bf16', { skip: skipReason('tensorflow') || (lacking ?? false) }, () =>
     assert.ok(Math.abs(first.std - f32.std) < 0.02 * f32.std, `${first.std}, ${f32.std}`);
     const { parameterCount } = architecture;
     const [a, b] = [f32, first].map(({ payload }) => payload.subarray(0, parameterCount));
-    assert.ok(a && b && cosine(a, b) > 0.97, `gradients point elsewhere: ${a && b && cosine(a, b)}`);
+    assert.ok(
+      a && b && cosine(a, b) > 0.97,
+      `gradients point elsewhere: ${a && b && cosine(a, b)}`,
+    );
   });
 });
 

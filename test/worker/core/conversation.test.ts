@@ -70,16 +70,18 @@ const joined: ConversationEvent[] = [
 
 const kinds = (effects: ConversationEffect[]) => effects.map(({ kind }) => kind);
 
-test('a worker joins, proves its class, opens its gradients, works and hands in', () => {
+test('a worker joins, opens its gradients, proves its class, works and hands in', () => {
   const worker = talk();
   assert.deepEqual(worker.hear({ kind: 'connected' }), [{ kind: 'join' }]);
   assert.deepEqual(worker.hear({ kind: 'welcomed', welcome }), [
     { kind: 'forget-all' },
+    { kind: 'open-gradients' },
     { kind: 'prove', welcome },
   ]);
   const stages = [{ name: 'step', sha256: 'a' }];
   assert.deepEqual(worker.hear({ kind: 'proved', stages }), [{ kind: 'send-ready', stages }]);
-  assert.deepEqual(worker.hear({ kind: 'admitted' }), [{ kind: 'open-gradients' }]);
+  assert.deepEqual(worker.hear({ kind: 'admitted' }), []);
+  assert.equal(worker.state.phase, 'ready');
   const task = lease();
   assert.deepEqual(worker.hear({ kind: 'tasked', task }), [{ kind: 'work', task }]);
   assert.equal(worker.state.phase, 'working');
@@ -182,7 +184,7 @@ test('a lost coordinator is looked for again, and attempts count from the last w
   worker.hear({ kind: 'connected' });
   assert.deepEqual(
     kinds(worker.hear({ kind: 'welcomed', welcome: { ...welcome, generation: 4 } })),
-    ['forget-all', 'prove'],
+    ['forget-all', 'open-gradients', 'prove'],
   );
   assert.deepEqual([worker.state.failures, worker.state.generation], [0, 4]);
 });

@@ -7,8 +7,8 @@
  */
 import type { Edge } from './graph.ts';
 import { typeOf } from './graph.ts';
-import { add } from './kernels-plain.ts';
-import type { RecordKernel, Recording } from './recorder.ts';
+import { add } from './nodes.ts';
+import type { RecordKernel, Recording } from './recording.ts';
 import type { TensorInfo } from '../tfjs.ts';
 
 const layout = { kind: 'text', value: 'NHWC' } as const;

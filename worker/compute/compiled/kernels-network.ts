@@ -8,8 +8,8 @@
 import type { TensorInfo } from '../tfjs.ts';
 import { tf } from '../tfjs.ts';
 import type { Attributes, Edge } from './graph.ts';
-import { add, cast, int32s } from './kernels-plain.ts';
-import type { KernelAttributes, RecordKernel, Recording } from './recorder.ts';
+import { add, cast, int32s } from './nodes.ts';
+import type { KernelAttributes, RecordKernel, Recording } from './recording.ts';
 
 type Shape4D = [number, number, number, number];
 

@@ -12,7 +12,8 @@ import type { Tensors } from '../network.ts';
 import { inferFeatures, networkInput, trainingStep } from '../step.ts';
 import { type Tensor, type Tensor4D, tf } from '../tfjs.ts';
 import type { Edge, GraphType } from './graph.ts';
-import { record, type RecordOptions, type Recording } from './recorder.ts';
+import { record } from './recorder.ts';
+import type { Recording, RecordOptions } from './recording.ts';
 import { openSession, type Session } from './session.ts';
 
 export interface GraphOptions {

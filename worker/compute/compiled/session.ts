@@ -6,7 +6,14 @@
  * no type for. A fetched value is copied once, into memory that JavaScript owns.
  */
 import { tf } from '../tfjs.ts';
-import { constantsName, type Edge, type Graph, type GraphType, typeNumbers, type Values } from './graph.ts';
+import {
+  constantsName,
+  type Edge,
+  type Graph,
+  type GraphType,
+  typeNumbers,
+  type Values,
+} from './graph.ts';
 import { encodeGraph, graphTag } from './graph-def.ts';
 import { keepGraph } from './graph-folder.ts';
 
