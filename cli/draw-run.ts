@@ -4,6 +4,7 @@
  * `train` and `coordinator` both do it, and in the same way: what happened before this command is
  * folded without a word, then each event is drawn as it is written.
  */
+import type { RunEvent } from '../shared/core/events.ts';
 import { asFailure } from '../shared/core/failures.ts';
 import type { RunSummary } from '../shared/core/summary.ts';
 import { followEvents } from './follow.ts';
@@ -17,15 +18,24 @@ export interface RunDrawing {
   end(): Promise<RunSummary>;
 }
 
-/** Begins to draw; `past` is what the folder's events come to so far. */
-export function drawRun(run: string, past: RunSummary, output: Output, io: Io): RunDrawing {
+/** Begins to draw; `past` is what the folder's events come to so far, `onEvent` hears the rest. */
+export function drawRun(
+  run: string,
+  past: RunSummary,
+  output: Output,
+  io: Io,
+  onEvent: (event: RunEvent) => void = () => undefined,
+): RunDrawing {
   const now = (): number => performance.now();
   const progress = new Progress({ output, ...terminalOf(output, io.env), now });
   progress.remember(past);
   const ended = new AbortController();
   const watching = (async () => {
     const options = { run, since: past.seq, signal: ended.signal, wait: true };
-    for await (const event of followEvents(options)) progress.event(event);
+    for await (const event of followEvents(options)) {
+      progress.event(event);
+      onEvent(event);
+    }
   })().catch((error: unknown) => {
     // What cannot be drawn does not stop the training.
     progress.note(`tandem: progress can no longer be shown: ${asFailure(error).message}`);

@@ -30,9 +30,6 @@ const backoffMs = [200, 500, 1000, 2000, 4000];
 /** How long an orderly stop may take before children are killed, milliseconds. */
 const stopMs = 60_000;
 
-/** Lines below a warning that TensorFlow prints before its log level is known to it. */
-const libraryChatter = /^(WARNING: All log messages before absl::|I0000 00:00:)/;
-
 const bin = fileURLToPath(
   new URL(import.meta.url.includes('/dist/') ? '../../cli/bin.js' : './bin.js', import.meta.url),
 );
@@ -85,7 +82,7 @@ export async function superviseTrain(options: SuperviseOptions): Promise<void> {
       stream?.setEncoding('utf8').on('data', (text: string) => {
         const lines = (rest + text).split('\n');
         rest = (lines.pop() ?? '').slice(0, 10_000);
-        for (const line of lines) if (!libraryChatter.test(line)) options.note(line);
+        for (const line of lines) options.note(line);
       });
     }
     return child;

@@ -9,6 +9,7 @@ import { mkdirSync, statSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import {
   type Config,
+  configWarnings,
   describeDifference,
   methodDifference,
   methodOf,
@@ -92,7 +93,11 @@ async function train(asked: Config, context: CommandContext, signal: AbortSignal
     return 0;
   }
 
-  const drawing = drawRun(run, past, config.json ? io.stderr : io.stdout, io);
+  const drawing = drawRun(run, past, config.json ? io.stderr : io.stdout, io, (event) => {
+    if (event.kind !== 'run-opened' || event.generation > 1) return;
+    for (const { message } of configWarnings(config, event.images))
+      drawing.note(`warning: ${message}`);
+  });
   drawing.note(`run folder ${run}`);
   const noted = new Set<string>();
   const note = (line: string): void => {
