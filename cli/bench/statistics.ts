@@ -35,15 +35,15 @@ export function medianInterval(values: readonly number[], confidence = 0.95): In
   const sorted = ascending(values);
   const n = sorted.length;
   if (n === 0) throw new RangeError('an interval needs at least one value');
-  // tail: P(Binomial(n, 1/2) < k), built up term by term while it stays below half of what is left.
+  // `tail` is P(Binomial(n, 1/2) < k), `term` the probability of exactly k.
   const allowed = (1 - confidence) / 2;
-  let term = 0.5 ** n;
-  let tail = term;
   let k = 1;
-  for (let next = (term * n) / 1; tail + next <= allowed && 2 * (k + 1) <= n; k += 1) {
-    tail += next;
-    term = next;
-    next = (term * (n - k)) / (k + 1);
+  let tail = 0.5 ** n;
+  let term = tail * n;
+  while (tail + term <= allowed && 2 * (k + 1) <= n) {
+    tail += term;
+    term = (term * (n - k)) / (k + 1);
+    k += 1;
   }
   const coverage = Math.max(0, 1 - 2 * tail);
   return { low: sorted[k - 1] as number, high: sorted[n - k] as number, coverage };

@@ -78,7 +78,10 @@ export async function startStepper(options: StepperOptions): Promise<Stepper> {
           child.kill('SIGKILL');
           const found = dead ?? `no answer within ${withinMs / 1000} s`;
           const quoted = said.trim() === '' ? '' : `\n${said.trim()}`;
-          throw new Failure('compute-failed', `Expected a step of ${name}, found: ${found}.${quoted}`);
+          throw new Failure(
+            'compute-failed',
+            `Expected a step of ${name}, found: ${found}.${quoted}`,
+          );
         }
         await new Promise<void>((resolve) => {
           wake = resolve;
@@ -112,5 +115,8 @@ export async function startStepper(options: StepperOptions): Promise<Stepper> {
 export function numberOf(answer: Answer, key: string): number {
   const value = answer[key];
   if (typeof value === 'number' && Number.isFinite(value)) return value;
-  throw new Failure('compute-failed', `Expected a number as ${key}, found ${JSON.stringify(value)}.`);
+  throw new Failure(
+    'compute-failed',
+    `Expected a number as ${key}, found ${JSON.stringify(value)}.`,
+  );
 }

@@ -94,6 +94,8 @@ function callingLine(): string {
   Error.stackTraceLimit = 60; // tfjs's own calls are many
   const lines = new Error().stack?.split('\n').slice(1) ?? [];
   Error.stackTraceLimit = limit;
-  const foreign = /node_modules|compute\/compiled\/(record|kernels|nodes|graph)|compute\/tfjs\./;
+  // With source maps tfjs's own frames name its sources, which lie in no node_modules.
+  const foreign =
+    /node_modules|\btfjs[\w-]*\/src\/|compute\/compiled\/(record|kernels|nodes|graph)|compute\/tfjs\./;
   return (lines.find((line) => !foreign.test(line)) ?? 'an unknown line').trim();
 }
