@@ -10,6 +10,7 @@ import { Command, CommanderError } from 'commander';
 import { asFailure, Failure, failures } from '../shared/core/failures.ts';
 import { didYouMean } from '../shared/core/nearest.ts';
 import type { CommandContext, CommandSpec } from './command.ts';
+import { benchComputeCommand, benchTrainCommand } from './commands/bench.ts';
 import { coordinatorCommand } from './commands/coordinator.ts';
 import { dataPreviewCommand } from './commands/data-preview.ts';
 import { digestCommand } from './commands/digest.ts';
@@ -28,7 +29,15 @@ export const commands: readonly CommandSpec[] = [
   statusCommand,
   digestCommand,
   dataPreviewCommand,
+  benchComputeCommand,
+  benchTrainCommand,
 ];
+
+/** What the first words of two-word commands are for. */
+const groups: Readonly<Record<string, string>> = {
+  data: 'look at data',
+  bench: 'measure speed, beside PyTorch',
+};
 
 const program = 'npx tandem';
 
@@ -106,10 +115,10 @@ export function prepare(argv: readonly string[], io: Io): Job | number {
     const last = words.pop() ?? '';
     let parent = root;
     for (const word of words) {
-      const group = settle(new Command(word))
-        .description('look at data')
-        .usage('COMMAND [options]');
-      parent.addCommand(group);
+      const known = parent.commands.find((command) => command.name() === word);
+      const group = known ?? settle(new Command(word));
+      group.description(groups[word] ?? '').usage('COMMAND [options]');
+      if (known === undefined) parent.addCommand(group);
       parent = group;
     }
     const command = settle(new Command(last));

@@ -23,7 +23,6 @@ export interface BenchOptions {
   say: (line: string) => void;
 }
 
-export const computeRoundsPreset = 15;
 const eagerRoundsMax = 3;
 /** Both sides get so many threads: ours side by side, one within an operation (NUMERICS 2). */
 const threads = 2;

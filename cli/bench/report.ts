@@ -25,7 +25,7 @@ export interface CaseResult {
   eager: number | null;
   rounds: number;
   /** Peak resident memory of all processes of a side, bytes. */
-  memory: { tandem: number; peer: number | null };
+  memory: { tandem: number | null; peer: number | null };
   /** Compute only. */
   details?: {
     /** Forward and backward alone, without update, ms; and its ratio to the peer's. */
@@ -45,7 +45,7 @@ export interface Measured {
   tandem: readonly number[];
   peer: readonly number[];
   eager: readonly number[];
-  memory: { tandem: number; peer: number | null };
+  memory: { tandem: number | null; peer: number | null };
   details?: CaseResult['details'];
 }
 
@@ -61,7 +61,8 @@ export function caseResult(one: BenchCase, measured: Measured): CaseResult {
     peer: paired ? median(peer) : null,
     ratio: paired ? median(ratios) : null,
     interval: paired ? medianInterval(ratios) : null,
-    memoryRatio: memory.peer === null ? null : memory.peer / memory.tandem,
+    memoryRatio:
+      memory.peer === null || memory.tandem === null ? null : memory.peer / memory.tandem,
     eager: eager.length > 0 ? median(eager) : null,
     rounds: tandem.length,
     memory,
@@ -96,7 +97,7 @@ export function resultTable(results: readonly CaseResult[]): string {
     one.interval === null
       ? '—'
       : `${number(one.interval.low, 3)} – ${number(one.interval.high, 3)}`,
-    bytes(one.memory.tandem),
+    one.memory.tandem === null ? '—' : bytes(one.memory.tandem),
     number(one.memoryRatio, 2),
     ...(compute
       ? [number(one.eager), `${number(100 * (one.details?.peakShare ?? Number.NaN))} %`]

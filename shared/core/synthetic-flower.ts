@@ -162,13 +162,13 @@ function drawFlower(size: number, draw: Draw): Flower {
     draw('flower', 9, 0.3, 0.8),
     draw('flower', 10, 0.25, 0.65),
   );
-  const radius = draw('flower', 11, 0.25, 0.43) * size;
+  const radius = draw('flower', 11, 0.32, 0.47) * size;
   // Tilt: lengths along one direction look shorter.
   const tilt = draw('flower', 12);
   const [tiltX, tiltY] = [cosTurns(tilt), sinTurns(tilt)];
   const flat = draw('flower', 13, 0.68, 1) - 1;
   return {
-    middle: [draw('flower', 14, 0.37, 0.63) * size, draw('flower', 15, 0.37, 0.63) * size],
+    middle: [draw('flower', 14, 0.42, 0.58) * size, draw('flower', 15, 0.42, 0.58) * size],
     radius,
     petal: { base, tip, rim: draw('flower', 16, 0.3, 0.5) },
     heart: { base: mix(heartTip, [0, 0, 0], 0.35), tip: heartTip, rim: 0.3 },
