@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { computeEnvironment } from '../../worker/compute/environment.ts';
 import { type BenchCase, caseName, stepFlops } from './cases.ts';
 import { type CaseResult, caseResult } from './report.ts';
-import { median, pairedRatios } from './statistics.ts';
+import { median, pairedRatios, quantile, slope } from './statistics.ts';
 import { type Answer, numberOf, startStepper, type Stepper } from './stepper.ts';
 
 export interface BenchOptions {
@@ -91,6 +91,8 @@ async function benchCase(one: BenchCase, options: BenchOptions): Promise<CaseRes
         views,
         peakShare: stepFlops(one) / (tandemMs / 1000) / peakFlops,
         peakFlops,
+        slowest: quantile(times(ours, 'ms'), 0.99),
+        growth: slope(times(ours, 'residentBytes')),
       },
     });
   } finally {

@@ -37,6 +37,10 @@ export interface CaseResult {
     peakShare: number;
     /** Those of large matrix products, a second. */
     peakFlops: number;
+    /** The 99th percentile of the step, ms. */
+    slowest: number;
+    /** By how much resident memory grows a step, bytes; null where the rounds are too few. */
+    growth: { slope: number; interval: Interval } | null;
   };
 }
 

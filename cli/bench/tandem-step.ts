@@ -74,7 +74,7 @@ function fixedInput(): LeafInput {
   return { pixels, view1, view2 };
 }
 
-async function step(): Promise<{ ms: number; gradientMs: number; loss: number }> {
+async function step(): Promise<Record<string, number>> {
   const start = performance.now();
   const { payload, loss } = await compute.leaf(input);
   const gradientMs = performance.now() - start;
@@ -93,7 +93,8 @@ async function step(): Promise<{ ms: number; gradientMs: number; loss: number }>
   [weights, nextWeights] = [nextWeights, weights];
   [momentum, nextMomentum] = [nextMomentum, momentum];
   await compute.load(weights, statistics);
-  return { ms: performance.now() - start, gradientMs, loss };
+  const ms = performance.now() - start;
+  return { ms, gradientMs, loss, residentBytes: process.memoryUsage.rss() };
 }
 
 /** What making both views alone takes, ms: part of every step here, no part of the peer's. */
@@ -115,7 +116,7 @@ const highest = (): number => process.resourceUsage().maxRSS * 1024;
 let peakBytes: number | null = null;
 for await (const line of createInterface({ input: process.stdin })) {
   if (line !== 'step') peakBytes ??= highest();
-  if (line === 'step') say({ ...(await step()) });
+  if (line === 'step') say(await step());
   else if (line === 'views') say({ ms: await viewsMs() });
   else if (line === 'peak') say({ flops: matrixPeak(asked.precision === 'bf16' ? 'bf16' : 'f32') });
   else break;

@@ -75,18 +75,18 @@ export function syntheticImage(
   return { width: size, height: size, pixels: toBytes(onto, draw('light', 0, 0.7, 1.2)), label };
 }
 
-/** A slope between two colours, mostly greenish and duller than a flower, under noise. */
+/** A slope between two colours, often greenish, under noise of three sizes. */
 function paintBackdrop(onto: Painting, draw: Draw): void {
   const { size, rgb } = onto;
   const colour = (number: number): Colour => {
     const hue =
-      draw('backdrop', number) < 0.8
+      draw('backdrop', number) < 0.5
         ? draw('backdrop', number + 1, 0.2, 0.45)
         : draw('backdrop', number + 1);
     return hsv(
       hue,
-      draw('backdrop', number + 2, 0.05, 0.45),
-      draw('backdrop', number + 3, 0.12, 0.5),
+      draw('backdrop', number + 2, 0.05, 0.65),
+      draw('backdrop', number + 3, 0.12, 0.75),
     );
   };
   const [from, to] = [colour(0), colour(4)];
