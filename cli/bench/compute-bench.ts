@@ -24,8 +24,6 @@ export interface BenchOptions {
 }
 
 const eagerRoundsMax = 3;
-/** Both sides get so many threads: ours side by side, one within an operation (NUMERICS 2). */
-const threads = 2;
 
 const ourProgram = fileURLToPath(new URL('./tandem-step.js', import.meta.url));
 /** From dist/cli/bench to the sources: the peer is not compiled. */
@@ -33,7 +31,12 @@ export const peerProgram = fileURLToPath(
   new URL('../../../test/bench/torch_peer.py', import.meta.url),
 );
 
-export async function benchCompute(options: BenchOptions): Promise<CaseResult[]> {
+export interface ComputeBenchOptions extends BenchOptions {
+  /** Of each side; ours side by side, one within an operation (NUMERICS 2). */
+  threads: number;
+}
+
+export async function benchCompute(options: ComputeBenchOptions): Promise<CaseResult[]> {
   const results: CaseResult[] = [];
   for (const one of options.cases) {
     options.say(`${caseName(one)} ${one.precision}: starting`);
@@ -42,8 +45,8 @@ export async function benchCompute(options: BenchOptions): Promise<CaseResult[]>
   return results;
 }
 
-async function benchCase(one: BenchCase, options: BenchOptions): Promise<CaseResult> {
-  const { rounds, peer, say } = options;
+async function benchCase(one: BenchCase, options: ComputeBenchOptions): Promise<CaseResult> {
+  const { rounds, peer, threads, say } = options;
   const open: Stepper[] = [];
   const start = async (starting: Promise<Stepper>): Promise<Stepper> => {
     const stepper = await starting;
@@ -75,6 +78,7 @@ async function benchCase(one: BenchCase, options: BenchOptions): Promise<CaseRes
     const tandemMs = median(times(ours, 'ms'));
     const peakFlops = numberOf(await tandem.ask('peak'), 'flops');
     const views = numberOf(await tandem.ask('views'), 'ms');
+    const processor = pairedRatios(times(theirs, 'cpuMs'), times(ours, 'cpuMs'));
     const gradients = pairedRatios(times(theirs, 'gradientMs'), times(ours, 'gradientMs'));
     return caseResult(one, {
       unit: 'ms',
@@ -88,6 +92,8 @@ async function benchCase(one: BenchCase, options: BenchOptions): Promise<CaseRes
       details: {
         gradient: median(times(ours, 'gradientMs')),
         gradientRatio: gradients.length > 0 ? median(gradients) : null,
+        processor: median(times(ours, 'cpuMs')),
+        processorRatio: processor.length > 0 ? median(processor) : null,
         views,
         peakShare: stepFlops(one) / (tandemMs / 1000) / peakFlops,
         peakFlops,
@@ -103,7 +109,7 @@ async function benchCase(one: BenchCase, options: BenchOptions): Promise<CaseRes
 function startTandem(
   one: BenchCase,
   mode: 'compiled' | 'eager',
-  { env, signal }: BenchOptions,
+  { env, signal, threads }: ComputeBenchOptions,
 ): Promise<Stepper> {
   return startStepper({
     name: `Tandem (${mode})`,

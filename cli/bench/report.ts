@@ -31,6 +31,9 @@ export interface CaseResult {
     /** Forward and backward alone, without update, ms; and its ratio to the peer's. */
     gradient: number;
     gradientRatio: number | null;
+    /** Processor time of a step over all threads, ms; its ratio to the peer's counts spinning. */
+    processor: number;
+    processorRatio: number | null;
     /** Part of the step that makes the views from pixels, ms; the peer is given finished views. */
     views: number;
     /** Floating-point operations a second of the step ÷ those of large matrix products here. */

@@ -76,6 +76,7 @@ function fixedInput(): LeafInput {
 
 async function step(): Promise<Record<string, number>> {
   const start = performance.now();
+  const before = process.cpuUsage();
   const { payload, loss } = await compute.leaf(input);
   const gradientMs = performance.now() - start;
   sgdStep({
@@ -94,7 +95,9 @@ async function step(): Promise<Record<string, number>> {
   [momentum, nextMomentum] = [nextMomentum, momentum];
   await compute.load(weights, statistics);
   const ms = performance.now() - start;
-  return { ms, gradientMs, loss, residentBytes: process.memoryUsage.rss() };
+  const { user, system } = process.cpuUsage(before);
+  const cpuMs = (user + system) / 1000;
+  return { ms, gradientMs, cpuMs, loss, residentBytes: process.memoryUsage.rss() };
 }
 
 /** What making both views alone takes, ms: part of every step here, no part of the peer's. */

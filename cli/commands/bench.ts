@@ -16,6 +16,7 @@ import { printable } from '../format.ts';
 import type { Job } from '../io.ts';
 
 const roundsMax = 10_000;
+const threadsMax = 256;
 const probeMs = 60_000;
 
 function declare(command: Command): void {
@@ -28,15 +29,15 @@ function declare(command: Command): void {
   command.option('--json', 'one JSON object on stdout');
 }
 
-function roundsOf(flags: GivenFlags, preset: number): number {
-  const given = flags['rounds'];
+function wholeOf(flags: GivenFlags, name: string, preset: number, most: number): number {
+  const given = flags[name];
   if (given === undefined) return preset;
-  if (/^\d{1,5}$/.test(String(given)) && Number(given) >= 1 && Number(given) <= roundsMax) {
+  if (/^\d{1,5}$/.test(String(given)) && Number(given) >= 1 && Number(given) <= most) {
     return Number(given);
   }
   throw new Failure(
     'bad-option',
-    `--rounds expects a whole number from 1 to ${roundsMax}, not "${String(given)}".`,
+    `--${name} expects a whole number from 1 to ${most}, not "${String(given)}".`,
   );
 }
 
@@ -93,13 +94,18 @@ export const benchComputeCommand: CommandSpec = {
     ['some of the cases', 'bench compute --cases resnet50 --rounds 9'],
     ['a case of your own', 'bench compute --cases resnet18:64:32:f32'],
   ],
-  declare,
+  declare(command) {
+    declare(command);
+    command.option('--threads <N>', 'of each side (2)');
+  },
   prepare(args, flags, context) {
     refuseArguments(args);
     const cases = chooseCases(computeCases, filterOf(flags));
-    const rounds = roundsOf(flags, 15);
+    const rounds = wholeOf(flags, 'rounds', 15, roundsMax);
+    const threads = wholeOf(flags, 'threads', 2, threadsMax);
     return benchJob(flags, context, { cases, rounds }, async () => {
-      return (await import('../bench/compute-bench.ts')).benchCompute;
+      const { benchCompute } = await import('../bench/compute-bench.ts');
+      return (options) => benchCompute({ ...options, threads });
     });
   },
 };
@@ -123,7 +129,7 @@ export const benchTrainCommand: CommandSpec = {
     if (odd !== undefined) {
       throw new Failure('bad-option', `two workers need an even batch, not ${odd.batch}.`);
     }
-    const rounds = roundsOf(flags, 8);
+    const rounds = wholeOf(flags, 'rounds', 8, roundsMax);
     const values = { data: flags['data'] };
     const data =
       values.data === undefined

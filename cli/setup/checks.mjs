@@ -61,7 +61,7 @@ export function testArguments(files, options) {
     '--enable-source-maps',
     '--test-reporter=spec',
     `--test-concurrency=${Math.min(concurrency, 8)}`,
-    '--test-timeout=300000',
+    '--test-timeout=900000',
     ...options,
     ...files,
   ];

@@ -9,7 +9,7 @@ channels_last; `bf16` is PyTorch's autocast. With `processes` > 1 it is Distribu
 `batch` is the global batch, and all processes share the machine's loopback.
 
 Protocol: prints {"ready": true, ...} once warm. A line `step` on stdin: one timed step, answered by
-{"ms": ..., "gradientMs": ...}. A line `end`, or the end of stdin: {"peakBytes": ...}, summed over the
+{"ms": ..., "gradientMs": ..., "cpuMs": ...}. A line `end`, or the end of stdin: {"peakBytes": ...}, summed over the
 processes, and exit. Needs only torch.
 """
 import json
@@ -146,14 +146,16 @@ def serve(rank, options, port):
     x1, x2 = (torch.rand(images, 3, size, size).to(memory_format=torch.channels_last) for _ in range(2))
 
     def step():
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), time.process_time()
         with torch.autocast('cpu', torch.bfloat16, enabled=options['precision'] == 'bf16'):
             loss = model(x1, x2)
         optimizer.zero_grad()
         loss.backward()
         gradient = time.perf_counter()
         optimizer.step()
-        return (time.perf_counter() - start) * 1e3, (gradient - start) * 1e3
+        end = time.perf_counter()
+        return dict(ms=(end - start) * 1e3, gradientMs=(gradient - start) * 1e3,
+                    cpuMs=(time.process_time() - cpu) * 1e3)
 
     def told():
         """Whether rank 0 was asked for another step; the other ranks hear it from rank 0."""
@@ -169,9 +171,9 @@ def serve(rank, options, port):
     if rank == 0:
         say(ready=True, version='torch ' + torch.__version__, threads=torch.get_num_threads())
     while told():
-        ms, gradient_ms = step()
+        times = step()
         if rank == 0:
-            say(ms=ms, gradientMs=gradient_ms)
+            say(**times)
     peak = torch.tensor([float(peak_bytes())], dtype=torch.float64)
     if processes > 1:
         dist.all_reduce(peak)

@@ -21,7 +21,14 @@ import * as grpc from '@grpc/grpc-js';
 import { channelOptions, TrainingService } from '../../shared/adapters/grpc.ts';
 import { protoVersion } from '../../shared/wire/limits.ts';
 import type { BucketWish, ConverseRequest, ConverseResponse } from '../../shared/wire/messages.ts';
-import { addressOf, eventsUntil, scratch, startTandem, tandem } from '../support/processes.ts';
+import {
+  addressOf,
+  endedWith,
+  eventsUntil,
+  scratch,
+  startTandem,
+  tandem,
+} from '../support/processes.ts';
 
 const base = ['--data', 'synthetic:64', '--model', 'resnet18', '--size', '32', '--seed', '5'];
 const method = [...base, '--batch', '8', '--micro-batch', '4'];
@@ -68,7 +75,7 @@ async function answer<K extends keyof ConverseResponse>(control: Control, kind: 
   throw new Error(`the stream ended without ${kind}`);
 }
 
-describe('a coordinator and peers that do wrong', { concurrency: 1, timeout: 240_000 }, () => {
+describe('a coordinator and peers that do wrong', { concurrency: 1, timeout: 600_000 }, () => {
   it('a worker of another protocol version is refused with what to do', async (t) => {
     const { address } = await coordinatorFor(t, 1);
     const control = rawClient(t, address).converse();
@@ -81,7 +88,7 @@ describe('a coordinator and peers that do wrong', { concurrency: 1, timeout: 240
 
   it('a wrong-shaped gradient is refused at the door and the run ends well', async (t) => {
     const { run, address, coordinator } = await coordinatorFor(t, 12);
-    startTandem(t, ['worker', '--coordinator', address, '--name', 'honest']);
+    const honest = startTandem(t, ['worker', '--coordinator', address, '--name', 'honest']);
     const joined = await eventsUntil(run, (event) => event.kind === 'worker-joined');
     assert.ok(joined);
     const classes = JSON.parse(readFileSync(join(run, 'run.json'), 'utf8')).deviceClass.stages;
@@ -115,7 +122,7 @@ describe('a coordinator and peers that do wrong', { concurrency: 1, timeout: 240
       gradients.write({ ...wish, data: Buffer.alloc(12), crc32: 0 }),
     );
     control.write({ ready: { stages: classes, description: 'a liar' } });
-    assert.equal(await coordinator.ended, 0, coordinator.err());
+    assert.equal(await endedWith(coordinator, honest), 0, coordinator.err());
     const events = await eventsUntil(run, (event) => event.kind === 'run-done');
     const refused = events.find((event) => event.kind === 'worker-refused');
     if (refused?.kind !== 'worker-refused') throw new Error('the liar was not refused');
@@ -134,8 +141,8 @@ describe('a coordinator and peers that do wrong', { concurrency: 1, timeout: 240
       await sleep(200);
       socket.destroy();
     }
-    startTandem(t, ['worker', '--coordinator', address]);
-    assert.equal(await coordinator.ended, 0, coordinator.err());
+    const worker = startTandem(t, ['worker', '--coordinator', address]);
+    assert.equal(await endedWith(coordinator, worker), 0, coordinator.err());
     await eventsUntil(run, (event) => event.kind === 'run-done');
   });
 
@@ -154,7 +161,7 @@ describe('a coordinator and peers that do wrong', { concurrency: 1, timeout: 240
   });
 });
 
-describe('a run folder that was harmed', { concurrency: 1, timeout: 240_000 }, () => {
+describe('a run folder that was harmed', { concurrency: 1, timeout: 600_000 }, () => {
   const whole = ['train', ...method, '--steps', '6', '--checkpoint-every', '2', '--workers', '1'];
   let kept = '';
   let digest = '';
@@ -222,7 +229,7 @@ describe('a run folder that was harmed', { concurrency: 1, timeout: 240_000 }, (
   });
 });
 
-describe('images that cannot be read', { concurrency: 1, timeout: 240_000 }, () => {
+describe('images that cannot be read', { concurrency: 1, timeout: 600_000 }, () => {
   it('an image cut short is gray for everyone, and said, at any number of workers', async (t) => {
     const data = join(scratch(t), 'photos');
     mkdirSync(data);
@@ -255,7 +262,7 @@ describe('images that cannot be read', { concurrency: 1, timeout: 240_000 }, () 
   });
 });
 
-describe('stopping by hand', { concurrency: 1, timeout: 240_000 }, () => {
+describe('stopping by hand', { concurrency: 1, timeout: 600_000 }, () => {
   it('Ctrl-C saves a checkpoint and the run goes on from there', async (t) => {
     const run = join(scratch(t), 'run');
     const args = ['train', ...method, '--steps', '6', '--workers', '1', '--run', run];

@@ -57,7 +57,7 @@ const digestOf = (events: RunEvent[]): string | undefined => {
   return done?.kind === 'run-done' ? done.digest : undefined;
 };
 
-describe('events on NATS', { concurrency: 1, timeout: 300_000, skip: natsSkip }, () => {
+describe('events on NATS', { concurrency: 1, timeout: 600_000, skip: natsSkip }, () => {
   let quiet: string | undefined;
 
   it('a subscriber sees every event, in order, as the file has them', async (t) => {

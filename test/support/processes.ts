@@ -97,3 +97,12 @@ export async function addressOf(coordinator: Tandem): Promise<string> {
     await Promise.race([once(stdout, 'data'), coordinator.ended]);
   }
 }
+
+/** Exit code of `awaited`; rejects at once where `needed`, without which it waits, fails first. */
+export async function endedWith(awaited: Tandem, needed: Tandem): Promise<number | string> {
+  const broken = needed.ended.then((code) => {
+    if (code === 0) return awaited.ended;
+    throw new Error(`what it waits for ended with ${code}:\n${needed.err()}`);
+  });
+  return Promise.race([awaited.ended, broken]);
+}
