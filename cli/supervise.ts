@@ -9,6 +9,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { collectAtOnce } from '../shared/adapters/grpc.ts';
 import { type Config, configFlags } from '../shared/core/config.ts';
 import { coordinatorOptionNames } from '../shared/core/option-table.ts';
 import { Failure, type FailureCode, failures } from '../shared/core/failures.ts';
@@ -74,7 +75,11 @@ export async function superviseTrain(options: SuperviseOptions): Promise<void> {
   let address = config.listen;
 
   function start(args: string[], env: NodeJS.ProcessEnv): ChildProcess {
-    const child = fork(bin, args, { env, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
+    const child = fork(bin, args, {
+      env,
+      execArgv: [...process.execArgv, ...collectAtOnce],
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    });
     children.add(child);
     child.once('exit', () => children.delete(child));
     for (const stream of [child.stdout, child.stderr]) {

@@ -8,7 +8,6 @@
 import type { Http2Server, ServerHttp2Session } from 'node:http2';
 import { endianness } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { setFlagsFromString } from 'node:v8';
 import * as grpc from '@grpc/grpc-js';
 import * as protoLoader from '@grpc/proto-loader';
 import {
@@ -88,17 +87,15 @@ const serverOptions: grpc.ServerOptions = {
 };
 
 /**
- * Lets V8 collect at once instead of in steps. Every network buffer counts against it, and past
- * 64 MB each further one forces a step of 5 to 10 ms, two or three times a node; a whole
- * collection of our small heaps takes 3 ms. A fifth of an upload's processor time.
+ * Node's arguments for a coordinator or a worker: V8 collects at once instead of in steps. Every
+ * network buffer counts against it, and past 64 MB each further one forces a step of 5 to 10 ms,
+ * two or three times a node; a whole collection of our small heaps takes 3 ms. Only at the start of
+ * a process: changed later, with a thread running, it crashes Node 22.
  */
-export function collectAtOnce(): void {
-  setFlagsFromString('--no-incremental-marking');
-}
+export const collectAtOnce: readonly string[] = ['--no-incremental-marking'];
 
 /** A server whose HTTP/2 sessions have windows wide enough for a link with delay. */
 export function tunedServer(): grpc.Server {
-  collectAtOnce();
   const server = new grpc.Server(serverOptions);
   // The method is private to grpc-js, and the only place where its HTTP/2 server can be met.
   const inner = server as unknown as {

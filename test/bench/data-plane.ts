@@ -11,6 +11,7 @@
  * three takes; printed are medians over the rounds, and the median of the rounds' ratios.
  * Targets: 0.3 of raw TCP, 10 × untuned at 2 ms. Figures: docs/benchmarks.md.
  */
+import { collectAtOnce } from '../../shared/adapters/grpc.ts';
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -31,7 +32,7 @@ const median = (values: number[]): number => {
 
 function start(role: string): ChildProcess {
   const script = fileURLToPath(new URL('./data-plane-roles.js', import.meta.url));
-  return fork(script, [role]);
+  return fork(script, [role], { execArgv: [...process.execArgv, ...collectAtOnce] });
 }
 
 function tell<T>(child: ChildProcess, command: Command): Promise<T> {

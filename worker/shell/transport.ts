@@ -5,12 +5,7 @@
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import * as grpc from '@grpc/grpc-js';
-import {
-  channelOptions,
-  collectAtOnce,
-  TrainingService,
-  writeTo,
-} from '../../shared/adapters/grpc.ts';
+import { channelOptions, TrainingService, writeTo } from '../../shared/adapters/grpc.ts';
 import { Failure } from '../../shared/core/failures.ts';
 import type { Sample } from '../../shared/core/sample.ts';
 import { bucketElements, sampleBytesMax } from '../../shared/wire/limits.ts';
@@ -59,7 +54,6 @@ export interface Transport {
 }
 
 export function openTransport(address: string): Transport {
-  collectAtOnce();
   const client = () =>
     new TrainingService(address, grpc.credentials.createInsecure(), channelOptions);
   const control = client();
