@@ -8,6 +8,19 @@ import { releaseSurvey } from './survey.ts';
 
 type Of<K extends CoreEvent['kind']> = Extract<CoreEvent, { kind: K }>;
 
+/** Tells a worker that it may not take part, and everyone why. */
+function refuse(
+  worker: string,
+  code: FailureCode,
+  message: string,
+  because: string,
+  effects: Effect[],
+): void {
+  effects.push({ kind: 'refuse', worker, code, message });
+  const body = { kind: 'worker-refused', worker, code, message } as const;
+  effects.push({ kind: 'event', body, because });
+}
+
 /** A worker opened its control stream. */
 export function connect(
   state: State,
@@ -15,17 +28,13 @@ export function connect(
   effects: Effect[],
   because: string[],
 ): void {
-  const { worker: id, plan } = { worker: event.worker, plan: state.plan };
+  const { worker: id } = event;
+  const { plan } = state;
   if (event.protoVersion !== plan.protoVersion) {
     const message =
       `this coordinator speaks protocol version ${plan.protoVersion}, the worker ` +
       `version ${event.protoVersion}; install the same release of Tandem on both`;
-    effects.push({ kind: 'refuse', worker: id, code: 'other-proto', message });
-    effects.push({
-      kind: 'event',
-      body: { kind: 'worker-refused', worker: id, code: 'other-proto', message },
-      because: 'it speaks another protocol version',
-    });
+    refuse(id, 'other-proto', message, 'it speaks another protocol version', effects);
     because.push(`refused ${id}: protocol version ${event.protoVersion}`);
     return;
   }
@@ -33,12 +42,7 @@ export function connect(
     const message =
       `this worker served the run with identity ${event.identity.slice(0, 12)}…, and another run ` +
       'is served here; start the worker anew to join it';
-    effects.push({ kind: 'refuse', worker: id, code: 'other-identity', message });
-    effects.push({
-      kind: 'event',
-      body: { kind: 'worker-refused', worker: id, code: 'other-identity', message },
-      because: 'it is left over from another run',
-    });
+    refuse(id, 'other-identity', message, 'it is left over from another run', effects);
     because.push(`refused ${id}: it served another run`);
     return;
   }
@@ -90,12 +94,8 @@ export function admit(
         `"${stage}" differs. The run was begun on: ${state.deviceClass.description}. ` +
         `This worker: ${worker.description}. Use machines of one class, or start the run with ` +
         `--mixed-devices and give up its reproducibility`;
-      effects.push({ kind: 'refuse', worker: worker.id, code: 'other-device-class', message });
-      effects.push({
-        kind: 'event',
-        body: { kind: 'worker-refused', worker: worker.id, code: 'other-device-class', message },
-        because: `the canary's stage "${stage}" has another hash`,
-      });
+      const why = `the canary's stage "${stage}" has another hash`;
+      refuse(worker.id, 'other-device-class', message, why, effects);
       because.push(`refused ${worker.id}: canary stage ${stage} differs`);
       delete state.workers[worker.id];
       return;
@@ -145,12 +145,7 @@ export function expel(
   because: string[],
 ): void {
   if (state.workers[id] === undefined) return;
-  effects.push({ kind: 'refuse', worker: id, code, message });
-  effects.push({
-    kind: 'event',
-    body: { kind: 'worker-refused', worker: id, code, message },
-    because: 'with it the run would not be true, or not go on',
-  });
+  refuse(id, code, message, 'with it the run would not be true, or not go on', effects);
   lose(state, id, message, effects, because);
 }
 
