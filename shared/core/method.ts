@@ -6,7 +6,8 @@
  * checkpoint cadence) is an `Operation`. A field stands in exactly one of the two.
  */
 
-export const numericsVersion = 1;
+/** 2: the input hash covers draws and sample hashes, no pixels. */
+export const numericsVersion = 2;
 
 export const modelNames = [
   'resnet18',

@@ -5,7 +5,6 @@ import { initialStatistics, initialWeights } from '../../../shared/core/initiali
 import { rootOf } from '../../../shared/core/tree.ts';
 import type { LeafOutput } from '../../../shared/ports/compute.ts';
 import type { LeaseTask } from '../../../worker/core/conversation.ts';
-import { pixelHash } from '../../../worker/shell/decode.ts';
 import { leafHash } from '../../../worker/shell/leaf-hash.ts';
 import { type ImageOf, prepareLeaf } from '../../../worker/shell/leaf-input.ts';
 import { type NodeWork, runNode } from '../../../worker/shell/node-runner.ts';
@@ -26,7 +25,7 @@ const samples = tinySamples(50);
 
 const imageOf: ImageOf = async (sample) => {
   const image = colouredImage(sample);
-  return { image, hash: pixelHash(image) };
+  return { image, gray: false };
 };
 
 /** S leaves a step: the batch grows with it. */
