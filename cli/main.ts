@@ -16,6 +16,7 @@ import { dataPreviewCommand } from './commands/data-preview.ts';
 import { digestCommand } from './commands/digest.ts';
 import { statusCommand } from './commands/status.ts';
 import { trainCommand } from './commands/train.ts';
+import { verifyCommand } from './commands/verify.ts';
 import { watchCommand } from './commands/watch.ts';
 import { workerCommand } from './commands/worker.ts';
 import { printable } from './format.ts';
@@ -28,6 +29,7 @@ export const commands: readonly CommandSpec[] = [
   watchCommand,
   statusCommand,
   digestCommand,
+  verifyCommand,
   dataPreviewCommand,
   benchComputeCommand,
   benchTrainCommand,

@@ -52,6 +52,7 @@ export const longFiles: readonly string[] = [
   'shared/core/summary.ts',
   'shared/core/synthetic-flower.ts',
   'test/cli/setup.test.ts',
+  'test/cli/verify.test.ts',
   'test/coordinator/core/advance.test.ts',
   'test/support/core-cluster.ts',
   'worker/compute/compiled/kernels-plain.ts',
