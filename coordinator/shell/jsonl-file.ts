@@ -4,7 +4,8 @@
  * Opening it makes it this generation's own: the whole lines are copied to a new file that is
  * renamed over the old one. A coordinator of an older generation keeps a handle to the old file,
  * which no name leads to any more, so what it still appends is seen by nobody. A torn last line
- * (no newline: the process died while writing) is cut.
+ * (no newline: the process died while writing) is cut, and so is a last line that is not whole (its
+ * end reached the disk before a power cut, and what stands before did not).
  */
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -17,7 +18,11 @@ export interface JsonlFile {
   close(): Promise<void>;
 }
 
-async function copyWholeLines(from: string, to: FileHandle): Promise<void> {
+async function copyWholeLines(
+  from: string,
+  to: FileHandle,
+  isWhole: (line: string) => boolean,
+): Promise<void> {
   let source: FileHandle;
   try {
     source = await open(from, 'r');
@@ -39,6 +44,10 @@ async function copyWholeLines(from: string, to: FileHandle): Promise<void> {
       }
       if (start === 0) end = 0;
     }
+    const last = await lastLineStart(source, end);
+    const line = Buffer.alloc(Math.max(0, end - 1 - last));
+    await source.read(line, 0, line.length, last);
+    if (line.length > 0 && !isWhole(line.toString())) end = last;
     for (let at = 0; at < end; ) {
       const { bytesRead } = await source.read(buffer, 0, Math.min(buffer.length, end - at), at);
       if (bytesRead === 0) break;
@@ -50,11 +59,27 @@ async function copyWholeLines(from: string, to: FileHandle): Promise<void> {
   }
 }
 
+/** Where the line begins whose newline is the byte before `end`. */
+async function lastLineStart(source: FileHandle, end: number): Promise<number> {
+  const buffer = Buffer.allocUnsafe(1 << 16);
+  for (let at = end - 1; at > 0; at -= buffer.length) {
+    const start = Math.max(0, at - buffer.length);
+    await source.read(buffer, 0, at - start, start);
+    const newline = buffer.subarray(0, at - start).lastIndexOf(10);
+    if (newline >= 0) return start + newline + 1;
+  }
+  return 0;
+}
+
 /** Takes the file over for a generation and opens it for appending; rejects with `fenced`. */
-export async function openJsonl(path: string, generation: number): Promise<JsonlFile> {
+export async function openJsonl(
+  path: string,
+  generation: number,
+  isWhole: (line: string) => boolean = () => true,
+): Promise<JsonlFile> {
   const aside = `${path}.${generation}.tmp`;
   const handle = await open(aside, 'w');
-  await copyWholeLines(path, handle);
+  await copyWholeLines(path, handle, isWhole);
   await handle.sync();
   try {
     // Renaming over a newer generation's file would lose what that one appends.

@@ -40,13 +40,23 @@ const hashesOf = (r: LedgerRecord): RecordHashes => ({
   std: r.std,
 });
 
+/** Is it a record, whatever it follows? Only of the last line this need not be so. */
+function isRecord(line: string): boolean {
+  try {
+    const record = JSON.parse(line) as LedgerRecord;
+    return recordFault(record, record.step, record.previous, sha256Text) === null;
+  } catch {
+    return false;
+  }
+}
+
 /** Opens the ledger for this generation. `identity` is what the first record follows. */
 export async function openLedger(
   path: string,
   generation: number,
   identity: string,
 ): Promise<LedgerFile> {
-  const file: JsonlFile = await openJsonl(path, generation);
+  const file: JsonlFile = await openJsonl(path, generation, isRecord);
   const records: RecordHashes[] = [];
   const previousOf = (step: number) => (step === 0 ? identity : (records[step - 1]?.hash ?? ''));
   for await (const line of readLines(path)) {
