@@ -14,6 +14,8 @@ import { readWarmSlots } from './warm-slots.ts';
 export interface Recovered {
   step: number;
   copy: ModelCopy;
+  /** Of the copy, where they are known. */
+  hashes?: StateHashes;
   source: string;
   warnings: { code: string; message: string }[];
 }
@@ -26,7 +28,7 @@ export async function recover(
 ): Promise<Recovered> {
   const warnings: Recovered['warnings'] = [];
   const expected = (step: number): StateHashes | undefined => ledger?.at(step - 1);
-  const [warm] = await readWarmSlots(folder, architecture, expected);
+  const [warm] = await readWarmSlots(folder, architecture, expected, 1);
   for (const step of await checkpointSteps(folder)) {
     if (warm && warm.step >= step) break;
     try {
