@@ -16,6 +16,7 @@ import {
 import { natsPublisher } from '../shared/adapters/nats-publisher.ts';
 import { architecture } from '../shared/core/architecture.ts';
 import { type Config, isLoopback, parseAddress } from '../shared/core/config.ts';
+import type { EventBody } from '../shared/core/events.ts';
 import { asFailure, Failure } from '../shared/core/failures.ts';
 import { emptySummary, fold } from '../shared/core/summary.ts';
 import { protoVersion, silenceMs } from '../shared/wire/limits.ts';
@@ -26,6 +27,7 @@ import { openEventLog } from './shell/event-log.ts';
 import { openLedger } from './shell/ledger-file.ts';
 import { lossPicture } from './shell/loss-picture.ts';
 import { modelState } from './shell/model-state.ts';
+import { owedCheckpoint, owedFirstCheckpoint } from './shell/owed-checkpoints.ts';
 import { describeRun, openRun } from './shell/open-run.ts';
 import { recover } from './shell/recovery.ts';
 import { recordEvent } from './shell/record-event.ts';
@@ -103,7 +105,7 @@ export async function runCoordinator(options: CoordinatorOptions): Promise<Coord
     run,
     samples,
     dataset,
-    model: modelState(net, recovered.copy, recovered.step),
+    model: modelState(net, recovered.copy, recovered.step, recovered.hashes),
     ledger,
     events,
     picture,
@@ -114,10 +116,12 @@ export async function runCoordinator(options: CoordinatorOptions): Promise<Coord
     features: null,
   };
   const done = events.lastOf('run-done');
+  const record = (body: EventBody, because: string, step?: number) =>
+    recordEvent(context, body, because, step);
   if (recovered.step >= lastStep(plan)) {
-    const last = await finalCheckpoint(context, async (body, because) => {
-      await events.append(body, recovered.step, because);
-    });
+    if (done === undefined || (events.lastOf('step-committed')?.step ?? 0) < recovered.step)
+      await openMissedEvents(context, recovered, describeRun(context));
+    const last = await finalCheckpoint(context, record);
     const stopped = recovered.step < plan.totalSteps;
     if (done?.digest !== last.digest) {
       const { loss, std, digest, path: checkpoint } = last;
@@ -131,6 +135,7 @@ export async function runCoordinator(options: CoordinatorOptions): Promise<Coord
     }
     await events.close();
     await ledger?.close();
+    await clearAddress(folder, generation);
     return { ...last, run: folder, stopped };
   }
   context.publisher =
@@ -152,6 +157,8 @@ export async function runCoordinator(options: CoordinatorOptions): Promise<Coord
     say,
   );
   await openMissedEvents(context, recovered, describeRun(context));
+  await owedFirstCheckpoint(context, (body, because) => record(body, because, 0));
+  await owedCheckpoint(context, record);
 
   const server = tunedServer();
   server.addService(
