@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { identityOf } from '../coordinator/shell/commit.ts';
 import { readLines } from '../coordinator/shell/jsonl-file.ts';
 import type { RunRecord } from '../coordinator/shell/run-folder.ts';
-import { fingerprintOf } from '../shared/adapters/fingerprint.ts';
+import { growingFingerprint } from '../shared/adapters/fingerprint.ts';
 import type { LedgerRecord } from '../shared/core/ledger.ts';
 import { modelNames, numericsVersion } from '../shared/core/method.ts';
 import { parseSamples } from '../shared/wire/samples.ts';
@@ -36,22 +36,39 @@ export function identityFault(run: RunRecord): string | null {
   return sound ? null : 'its method is none that this release could have written';
 }
 
+/** Lines of the sample list that are parsed at a time. */
+const linesAtOnce = 4096;
+
 /** 32 bytes a sample, in order; text where the list is not the one of the fingerprint. */
 export async function sampleHashes(folder: string, run: RunRecord): Promise<Uint8Array | string> {
+  const fingerprint = growingFingerprint();
+  let hashes = Buffer.alloc(0);
+  let found = 0;
+  let lines: string[] = [];
+  const take = (): void => {
+    for (const sample of parseSamples(lines.map((line) => `${line}\n`).join(''))) {
+      if (found === run.samples) throw new Error(`it lists more than ${run.samples} files`);
+      fingerprint.add(sample);
+      hashes.write(sample.sha256, 32 * found, 'hex');
+      found += 1;
+    }
+    lines = [];
+  };
   try {
-    const samples = parseSamples(await readFile(join(folder, 'samples.jsonl'), 'utf8'));
-    const found = fingerprintOf(samples);
-    if (samples.length !== run.samples || found !== run.fingerprint)
-      return (
-        `samples.jsonl lists ${samples.length} files with fingerprint ${found}, ` +
-        `run.json says ${run.samples} and ${run.fingerprint}`
-      );
-    const hashes = Buffer.alloc(32 * samples.length);
-    for (const { index, sha256: hex } of samples) hashes.write(hex, 32 * index, 'hex');
-    return hashes;
+    hashes = Buffer.alloc(32 * run.samples);
+    for await (const line of readLines(join(folder, 'samples.jsonl'))) {
+      lines.push(line);
+      if (lines.length === linesAtOnce) take();
+    }
+    take();
   } catch (error) {
-    return `samples.jsonl cannot be read: ${(error as Error).message}`;
+    return `samples.jsonl does not hold: ${(error as Error).message}`;
   }
+  const digest = fingerprint.digest();
+  return found === run.samples && digest === run.fingerprint
+    ? hashes
+    : `samples.jsonl lists ${found} files with fingerprint ${digest}, ` +
+        `run.json says ${run.samples} and ${run.fingerprint}`;
 }
 
 /** Samples that some event calls undecodable. */

@@ -3,10 +3,11 @@
  *
  * The points are those that an unfaulted run passes. At each the process is killed right before the
  * work, at a write also with half of the bytes written, and right behind what others may have seen
- * (an fsync, a rename, an exclusive create, an append, a broadcast). Before each fsync once more with
- * a power cut that drops all that was not synced (between two fsyncs nothing else is durable), and at
- * each ledger append, fsync and rename with one that drops some of it. Each commit with the warm
- * slots gone. In a warm slot, "before a write" would be the tear of the write before it.
+ * (an fsync, a rename, an exclusive create, an append, a broadcast). Before each fsync and broadcast
+ * once more with a power cut that drops all that was not synced (between two fsyncs nothing else is
+ * durable), and at each ledger append, fsync, rename and broadcast with one that drops some of it.
+ * Each commit with the warm slots gone. In a warm slot, "before a write" would be the tear of the
+ * write before it.
  */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -23,7 +24,7 @@ export interface CrashPoint {
 type Plain = Omit<Aim, 'powerCut'>;
 
 const othersSee = /^(?:write ledger|datasync|sync|rename|create|broadcast)/;
-const syncs = /^(?:datasync|sync) /;
+const losesAll = /^(?:datasync|sync|broadcast) /;
 const mayReorder = /^(?:write ledger|datasync|rename|broadcast)/;
 
 function timesOf(label: string): When[] {
@@ -54,7 +55,7 @@ export function crashPoints(counts: ReadonlyMap<string, number>, folder: string)
         const name = `${when} ${label} #${occurrence}`;
         add(name, { label, occurrence, when });
         if (when !== 'before') continue;
-        if (syncs.test(label)) cut(name, { label, occurrence, when }, 'lost');
+        if (losesAll.test(label)) cut(name, { label, occurrence, when }, 'lost');
         if (mayReorder.test(label)) cut(name, { label, occurrence, when }, 'mixed');
       }
       if (label !== 'datasync ledger.jsonl') continue;
