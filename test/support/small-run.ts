@@ -46,8 +46,12 @@ export const smallMethod: SmallOptions = {
 };
 
 /** A worker that computes exactly; resolves when its run is done. */
-export function smallWorker(coordinator: string, name: string, signal: AbortSignal): Promise<void> {
-  return runSession({
+export async function smallWorker(
+  coordinator: string,
+  name: string,
+  signal: AbortSignal,
+): Promise<void> {
+  await runSession({
     coordinator,
     name,
     dataset: null,
@@ -55,6 +59,7 @@ export function smallWorker(coordinator: string, name: string, signal: AbortSign
     describe: () => 'exact compute',
     signal,
     say: () => undefined,
+    graceMs: 0,
   });
 }
 
