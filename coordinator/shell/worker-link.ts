@@ -31,6 +31,8 @@ export class WorkerLink {
   readonly id: string;
   private readonly control: ControlStream;
   private gradients: GradientStream | null = null;
+  /** It had a gradient stream once. */
+  private attached = false;
   private readonly pending: Pending[] = [];
   private gone: string | null = null;
   private patience: NodeJS.Timeout | undefined;
@@ -52,7 +54,9 @@ export class WorkerLink {
   attachGradients(stream: GradientStream): void {
     this.gradients?.end();
     this.gradients = stream;
-    this.rejectAll('it opened its gradient stream anew', false);
+    if (this.attached) this.rejectAll('it opened its gradient stream anew', false);
+    this.attached = true;
+    for (const { wish } of this.pending) stream.write(wish);
     stream.on('data', (message: BucketMessage) => {
       if (this.gradients === stream) this.take(message);
     });
@@ -70,11 +74,15 @@ export class WorkerLink {
     stream.on('cancelled', ended);
   }
 
-  /** One bucket of a finished node that this worker holds. */
+  /**
+   * One bucket of a finished node that this worker holds. A worker that comes back offers its nodes
+   * on its control stream, and its gradient stream is another connection: until that one is there
+   * for the first time a wish waits, as long as for a bucket.
+   */
   pull(step: number, node: NodeId, bucket: number, elements: number): Promise<Uint8Array> {
     const wish: BucketWish = { step, level: node.level, index: node.index, bucket };
     return new Promise((resolve, reject) => {
-      if (this.gone !== null || this.gradients === null) {
+      if (this.gone !== null || (this.gradients === null && this.attached)) {
         reject(new WorkerGone(this.id, this.gone ?? 'it has no gradient stream', false));
         return;
       }
@@ -84,7 +92,7 @@ export class WorkerLink {
       }
       this.pending.push({ wish, bytes: 4 * elements, resolve, reject });
       if (this.pending.length === 1) this.expectBucket();
-      this.gradients.write(wish);
+      this.gradients?.write(wish);
     });
   }
 
