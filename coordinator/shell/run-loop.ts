@@ -226,7 +226,11 @@ export function startRunLoop(
         return;
       case 'fail':
         await tellWorkers({
-          refused: { code: effect.code, message: effect.message, remedy: 'stop' },
+          refused: {
+            code: effect.code,
+            message: effect.message,
+            remedy: failures[effect.code].remedy,
+          },
         });
         resolveEnded({ kind: 'failed', failure: new Failure(effect.code, effect.message) });
         return;
