@@ -110,6 +110,7 @@ export async function runCoordinator(options: CoordinatorOptions): Promise<Coord
     summary,
     publisher: null,
     links: new Map(),
+    saving: Promise.resolve(),
     byHash: null,
     features: null,
   };

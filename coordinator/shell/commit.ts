@@ -130,8 +130,17 @@ async function warm(context: RunContext, record: Record): Promise<void> {
   }
 }
 
-/** Writes a checkpoint of the current state while training goes on. */
-export async function checkpoint(context: RunContext, record: Record): Promise<Manifest> {
+/**
+ * Writes a checkpoint of the current state while training goes on. One at a time: a last one may be
+ * asked for while one of the same step is on its way to the same place.
+ */
+export function checkpoint(context: RunContext, record: Record): Promise<Manifest> {
+  const next = context.saving.then(() => saveCheckpoint(context, record));
+  context.saving = next.catch(() => undefined);
+  return next;
+}
+
+async function saveCheckpoint(context: RunContext, record: Record): Promise<Manifest> {
   const { folder, plan, model, run } = context;
   const written = writeCheckpoint({
     folder,

@@ -32,6 +32,8 @@ export interface RunContext {
   summary: RunSummary;
   publisher: EventPublisher | null;
   links: Map<string, WorkerLink>;
+  /** Settles when the checkpoint that is being written lies there. */
+  saving: Promise<unknown>;
   /** Samples by content hash; made when the first one is asked for. */
   byHash: Map<string, Sample> | null;
   /** Features of the survey in progress, [samples, featureWidth]. */
