@@ -30,7 +30,7 @@ import { describeRun, openRun } from './shell/open-run.ts';
 import { recover } from './shell/recovery.ts';
 import { recordEvent } from './shell/record-event.ts';
 import type { RunContext } from './shell/run-context.ts';
-import { clearAddress, takeGeneration, writeAddress } from './shell/run-folder.ts';
+import { clearAddress, writeAddress } from './shell/run-folder.ts';
 import { startRunLoop } from './shell/run-loop.ts';
 import { runService } from './shell/run-service.ts';
 import { labelsOf, surveyImagesMax } from './shell/survey-features.ts';
@@ -61,9 +61,8 @@ export async function runCoordinator(options: CoordinatorOptions): Promise<Coord
   const { config, signal, say } = options;
   const listen = listenAddress(config);
   const opened = await openRun(config, options.onIndex ?? (() => undefined), signal);
-  const { folder, run, samples, dataset } = opened;
-  const generation = await takeGeneration(folder);
-  await clearUnfinished(folder);
+  const { folder, generation, run, samples, dataset } = opened;
+  await clearUnfinished(folder, generation);
   const { method } = run;
   const plan: Plan = {
     generation,

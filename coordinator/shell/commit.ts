@@ -45,7 +45,7 @@ export async function adoptClass(
   const { run, folder, plan } = context;
   run.deviceClass = deviceClass;
   run.identity = identityOf(run);
-  await writeRun(folder, run);
+  await writeRun(folder, run, plan.generation);
   context.ledger = await openLedger(join(folder, 'ledger.jsonl'), plan.generation, run.identity);
   await checkpoint(context, record);
 }

@@ -77,8 +77,16 @@ export async function readRun(folder: string): Promise<RunRecord | null> {
   );
 }
 
-export const writeRun = (folder: string, run: RunRecord): Promise<void> =>
-  replaceFile(join(folder, 'run.json'), `${JSON.stringify(run, null, 2)}\n`);
+/** Replaces a small file of the folder, unless a newer generation owns it (`fenced`). */
+export const replaceFenced = (
+  folder: string,
+  generation: number,
+  name: string,
+  text: string,
+): Promise<void> => replaceFile(join(folder, name), text, () => checkFence(folder, generation));
+
+export const writeRun = (folder: string, run: RunRecord, generation: number): Promise<void> =>
+  replaceFenced(folder, generation, 'run.json', `${JSON.stringify(run, null, 2)}\n`);
 
 async function generations(folder: string): Promise<number[]> {
   const names = await readdir(join(folder, 'generations'));
@@ -115,10 +123,11 @@ export async function checkFence(folder: string, generation: number): Promise<vo
     );
 }
 
-const addressFile = (folder: string) => join(folder, 'coordinator.json');
+const addressName = 'coordinator.json';
+const addressFile = (folder: string) => join(folder, addressName);
 
 export const writeAddress = (folder: string, address: CoordinatorAddress): Promise<void> =>
-  replaceFile(addressFile(folder), `${JSON.stringify(address)}\n`);
+  replaceFenced(folder, address.generation, addressName, `${JSON.stringify(address)}\n`);
 
 /** Removes the address of this coordinator, not that of a newer one. */
 export async function clearAddress(folder: string, generation: number): Promise<void> {
