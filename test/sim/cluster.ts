@@ -157,8 +157,8 @@ function clusterOf(
     },
     done: () => {
       if (world.now > deadline)
-        throw violated(`the run does not end: ${Math.round(deadline / 1000)} s are over`);
-      if (world.happened > happeningsMax) throw violated('the run does not end: too much happens');
+        violated(`the run does not end: ${Math.round(deadline / 1000)} s are over`);
+      if (world.happened > happeningsMax) violated('the run does not end: too much happens');
       return finished;
     },
   };

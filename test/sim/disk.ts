@@ -118,17 +118,19 @@ export function truncate(file: FileNode, size: number): void {
   file.size = size;
 }
 
-export function makeFolder(disk: Disk, path: string, recursive: boolean): void {
+/** Makes a folder; returns the first one made where several were, undefined where none was. */
+export function makeFolder(disk: Disk, path: string, recursive: boolean): string | undefined {
   const node = find(disk, path);
   if (node !== null) {
-    if (recursive && node.kind === 'folder') return;
+    if (recursive && node.kind === 'folder') return undefined;
     throw new DiskError('EEXIST', `file already exists, '${path}'`);
   }
-  const parent = partsOf(path).slice(0, -1).join('/');
-  if (recursive && find(disk, parent) === null) makeFolder(disk, parent, true);
+  const parent = `/${partsOf(path).slice(0, -1).join('/')}`;
+  const above = recursive ? makeFolder(disk, parent, true) : undefined;
   const { folder, name } = folderOf(disk, path);
   const made = folderNode();
   change(folder, (names) => names.set(name, made));
+  return above ?? path;
 }
 
 export function removeName(disk: Disk, path: string): boolean {

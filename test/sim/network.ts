@@ -315,15 +315,21 @@ export function call(
   return near;
 }
 
-/** The newest server that listens; now and then an older one. */
-function serverFor(): Server | undefined {
+/**
+ * Where a client's other connections lead, else the newest server that listens, and now and then
+ * an older one (a name that still stands for it).
+ */
+function serverFor(client: Process): Server | undefined {
   const listening = network.servers.filter((server) => server.listening && server.process.alive);
+  for (const connection of network.connections)
+    if (connection.client === client && listening.includes(connection.server))
+      return connection.server;
   const older = listening.length > 1 && world.dice.network.chance(0.2);
   return listening.at(older ? -2 : -1);
 }
 
 export function connect(client: Process): Connection | Error {
-  const server = serverFor();
+  const server = serverFor(client);
   if (server === undefined) return broken('connection refused');
   const { latency } = network;
   const connection: Connection = {

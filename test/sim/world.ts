@@ -227,6 +227,7 @@ export function runWorld(done: () => boolean): Promise<void> {
       world.current = null;
       if (world.violation !== null) return reject(world.violation);
       if (done()) return resolve();
+      if (world.violation !== null) return reject(world.violation);
       let happening = pop(world.agenda);
       while (happening?.cancelled) happening = pop(world.agenda);
       if (happening === undefined) return reject(violated('nothing is left to happen'));

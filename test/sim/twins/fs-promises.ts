@@ -201,7 +201,7 @@ export const rm = (path: string, options: { force?: boolean } = {}): Promise<voi
 
 export const unlink = (path: string): Promise<void> => rm(path);
 
-export const mkdir = (path: string, options: { recursive?: boolean } = {}): Promise<void> =>
+export const mkdir = (path: string, options: { recursive?: boolean } = {}) =>
   operation(`mkdir ${path}`, 0.3, () => makeFolder(machine.disk, path, options.recursive === true));
 
 export const readdir = (path: string): Promise<string[]> =>
