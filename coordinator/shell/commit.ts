@@ -70,6 +70,9 @@ export async function commitStep(
   await checkFence(folder, plan.generation);
   const sealed = recordOf(context, task, ledger.previousOf(task.step));
   await ledger.commit(sealed);
+  // A newer coordinator copies the ledger once it has its generation: without one by now, the copy
+  // will hold this record; with one, the record may have gone to a file without a name.
+  await checkFence(folder, plan.generation);
   const { weights, momentum, statistics } = sealed;
   swap(model, { weights, momentum, statistics });
   await record(committedEvent(context, sealed, task), 'all its micro-batches are summed');
