@@ -211,7 +211,7 @@ function clusterOf(
       faultsFor(cluster, fault);
     });
   later(null, scenario.calmAtMs, () => {
-    for (const leader of cluster.leaders) leader.process.dieAt = null;
+    for (const leader of cluster.leaders) leader.process.trap = null;
   });
   return cluster;
 }

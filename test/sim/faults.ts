@@ -62,7 +62,7 @@ export function faultsFor(cluster: Cluster, fault: Fault): void {
     case 'kill-coordinator-at': {
       if (leader === null) return;
       const { process: victim } = leader;
-      victim.dieAt = { effect: victim.effects + fault.effects, when: fault.when };
+      victim.trap = { effect: victim.effects + fault.effects, when: fault.when };
       victim.onDeath.push(() => cluster.restartCoordinator(fault.awayMs));
       return;
     }
@@ -83,6 +83,16 @@ export function faultsFor(cluster: Cluster, fault: Fault): void {
       cluster.startCoordinator();
       later(null, fault.stoppedMs, () => resume(leader.process));
       return;
+    case 'usurp-at': {
+      if (leader === null) return;
+      const { process: victim } = leader;
+      const then = () => {
+        cluster.startCoordinator();
+        later(null, fault.stoppedMs, () => resume(victim));
+      };
+      victim.trap = { effect: victim.effects + fault.effects, when: 'stopped', then };
+      return;
+    }
     case 'disk-full':
       cluster.diskFaults = true;
       machine.disk.full = true;

@@ -7,7 +7,7 @@
  * neither end hears of it until somebody's patience ends.
  */
 import { EventEmitter } from 'node:events';
-import { effect, later, type Process, tell, violated, world } from './world.ts';
+import { effect, frozen, later, type Process, tell, violated, world } from './world.ts';
 
 /** As in grpc-js: a client asks for a sign of life after so long, and waits so long for it. */
 const keepaliveMs = 30_000;
@@ -113,7 +113,7 @@ export class Stream extends EventEmitter {
   }
 
   write(message: unknown): boolean {
-    if (!effect()) return true;
+    if (frozen(() => this.write(message)) || !effect()) return true;
     if (this.destroyed || !this.writable) return false;
     this.inflight += 1;
     if (this.inflight > inflightMax)
@@ -169,6 +169,7 @@ export class Stream extends EventEmitter {
   }
 
   end(): void {
+    if (frozen(() => this.end())) return;
     if (this.ended.here || this.destroyed || !effect()) return;
     this.ended.here = true;
     this.writable = false;
@@ -222,6 +223,7 @@ export class Stream extends EventEmitter {
   }
 
   destroy(): void {
+    if (frozen(() => this.destroy())) return;
     if (this.destroyed || !effect()) return;
     const reason = broken(`${this.method} was cancelled`);
     this.deliver((peer) => peer.fall(reason));

@@ -32,6 +32,7 @@ export type Fault =
   | { kind: 'power-cut'; awayMs: number }
   /** It is stopped, another one is started on its folder, and it goes on. */
   | { kind: 'usurp'; stoppedMs: number }
+  | { kind: 'usurp-at'; effects: number; stoppedMs: number }
   | { kind: 'disk-full'; forMs: number }
   | { kind: 'disk-fails'; operations: number }
   | { kind: 'disk-slow'; forMs: number };
@@ -90,6 +91,7 @@ const kinds: [weight: number, kind: Fault['kind']][] = [
   [1, 'end-coordinator'],
   [3, 'power-cut'],
   [2, 'usurp'],
+  [3, 'usurp-at'],
   [1, 'disk-full'],
   [1, 'disk-fails'],
   [1, 'disk-slow'],
@@ -136,6 +138,8 @@ function faultOf(dice: Dice, workers: number, kind: Fault['kind']): Fault {
     }
     case 'usurp':
       return { kind, stoppedMs: Math.min(awayMs, 5000) };
+    case 'usurp-at':
+      return { kind, effects: dice.whole(1, 200), stoppedMs: Math.min(awayMs, 5000) };
     case 'disk-full':
     case 'disk-slow':
       return { kind, forMs: Math.min(awayMs, 3000) };

@@ -17,6 +17,13 @@ export const real = {
   now: performance.now.bind(performance),
 };
 
+export interface Trap {
+  effect: number;
+  when: 'before' | 'during' | 'after' | 'stopped';
+  /** Once it is stopped. */
+  then?: () => void;
+}
+
 export interface Process {
   name: string;
   alive: boolean;
@@ -27,8 +34,8 @@ export interface Process {
   deferred: (() => void)[];
   /** Effects on the world so far: file operations and messages. */
   effects: number;
-  /** Dies at this effect, before it, half-way through it or after it. */
-  dieAt: { effect: number; when: 'before' | 'during' | 'after' } | null;
+  /** Dies at this effect, before it, half-way through it or after it; or is stopped at it. */
+  trap: Trap | null;
   onDeath: (() => void)[];
 }
 
@@ -104,7 +111,7 @@ export function spawn(name: string): Process {
     slow: 1,
     deferred: [],
     effects: 0,
-    dieAt: null,
+    trap: null,
     onDeath: [],
   };
   world.processes.push(process);
@@ -155,16 +162,29 @@ export function effect(half: () => void = () => undefined): boolean {
   if (process === null) return true;
   if (!process.alive) return false;
   process.effects += 1;
-  const { dieAt } = process;
-  if (dieAt === null || process.effects !== dieAt.effect) return true;
-  if (dieAt.when === 'during') half();
-  if (dieAt.when !== 'after') {
-    kill(process, `is killed at effect ${dieAt.effect} (${dieAt.when})`);
-    return false;
+  const { trap } = process;
+  if (trap === null || process.effects !== trap.effect) return true;
+  const how = `at effect ${trap.effect} (${trap.when})`;
+  if (trap.when === 'stopped') {
+    stop(process);
+    later(null, 0, () => trap.then?.());
+    return true;
   }
-  // The effect is played out first; nothing after it is.
-  later(null, 0, () => kill(process, `is killed at effect ${dieAt.effect} (after)`));
-  queueMicrotask(() => kill(process, `is killed at effect ${dieAt.effect} (after)`));
+  if (trap.when === 'during') half();
+  if (trap.when === 'after') {
+    // The effect is played out first; nothing after it is.
+    queueMicrotask(() => kill(process, `is killed ${how}`));
+    return true;
+  }
+  kill(process, `is killed ${how}`);
+  return false;
+}
+
+/** True where the current process was stopped within this turn: `act` follows when it goes on. */
+export function frozen(act: () => void): boolean {
+  const process = world.current;
+  if (process === null || !process.stopped || !process.alive) return false;
+  process.deferred.push(act);
   return true;
 }
 

@@ -21,7 +21,7 @@ import {
   truncate as cut,
   writeBytes,
 } from '../disk.ts';
-import { effect, later, type Process, tell, violated, world } from '../world.ts';
+import { effect, frozen, later, type Process, tell, violated, world } from '../world.ts';
 
 /** The one disk of the world; all coordinators share it. */
 export const machine: { disk: Disk; slow: number; handles: Map<Process, number> } = {
@@ -43,6 +43,10 @@ const never = <T>(): Promise<T> => new Promise<T>(() => undefined);
 
 /** One operation: now or after a while, in the name of the process that asked. */
 function operation<T>(what: string, ms: number, act: () => T, half?: () => void): Promise<T> {
+  if (world.current?.stopped && world.current.alive)
+    return new Promise((resolve, reject) => {
+      frozen(() => operation(what, ms, act, half).then(resolve, reject));
+    });
   if (!effect(half)) return never<T>();
   tell('disk', what);
   const { current, dice } = world;
