@@ -70,8 +70,8 @@ export async function commitStep(
   await checkFence(folder, plan.generation);
   const sealed = recordOf(context, task, ledger.previousOf(task.step));
   await ledger.commit(sealed);
-  // A newer coordinator copies the ledger once it has its generation: without one by now, the copy
-  // will hold this record; with one, the record may have gone to a file without a name.
+  // A newer coordinator copies the ledger after taking its generation: with none by now, its copy
+  // will hold this record.
   await checkFence(folder, plan.generation);
   const { weights, momentum, statistics } = sealed;
   swap(model, { weights, momentum, statistics });
@@ -133,10 +133,7 @@ async function warm(context: RunContext, record: Record): Promise<void> {
   }
 }
 
-/**
- * Writes a checkpoint of the current state while training goes on. One at a time: a last one may be
- * asked for while one of the same step is on its way to the same place.
- */
+/** Writes a checkpoint of the current state while training goes on; one at a time. */
 export function checkpoint(context: RunContext, record: Record): Promise<Manifest> {
   const next = context.saving.then(() => saveCheckpoint(context, record));
   context.saving = next.catch(() => undefined);

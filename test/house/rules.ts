@@ -53,7 +53,6 @@ export const longFiles: readonly string[] = [
   'shared/core/synthetic-flower.ts',
   'test/cli/setup.test.ts',
   'test/coordinator/core/advance.test.ts',
-  'test/support/core-cluster.ts',
   'worker/compute/compiled/kernels-plain.ts',
   'worker/compute/compiled/recorder.ts',
   'worker/compute/wasm-kernels.ts',

@@ -5,14 +5,23 @@
  *   With it each leaf was summed once a step, in tree order, from its own samples.
  * - Commits: what is announced is durable by then, in the file that has the ledger's name; nothing
  *   announced is ever missing afterwards, whatever dies.
+ * - Fencing: no gradient is pulled that its worker has not offered to this very generation.
  * - The events: numbered without gaps, every commit told.
  * - Bounds: messages unread, files open, files left over (see the twins).
  */
 import type { RunEvent } from '../../shared/core/events.ts';
-import type { ConverseResponse } from '../../shared/wire/messages.ts';
+import type {
+  BucketWish,
+  ConverseRequest,
+  ConverseResponse,
+  NodeReadyMessage,
+} from '../../shared/wire/messages.ts';
 import { bytesIn, type Disk, durableBytes, find, listNames, type Node } from './disk.ts';
-import { network, type Stream } from './network.ts';
+import { epochMs } from './machine.ts';
+import { network } from './network.ts';
 import type { Expected } from './oracle.ts';
+import type { Stream } from './stream.ts';
+import { machine } from './twins/fs-promises.ts';
 import { violated } from './world.ts';
 
 export const runFolder = '/disk/run';
@@ -42,8 +51,26 @@ export function watch(disk: () => Disk, expected: Expected): Checkers {
   const durableLines = () =>
     linesOf(Buffer.from(durableBytes(find(disk(), `${runFolder}/ledger.jsonl`))).toString('utf8'));
 
+  /** Nodes that workers said they have, by worker and generation. */
+  const offered = new Set<string>();
+  const nameOf = (worker: string, generation: unknown, node: BucketWish | NodeReadyMessage) =>
+    `${worker} ${String(generation)} ${node.step}/${node.level}/${node.index}`;
+
   network.onMessage = (stream: Stream, message: unknown) => {
-    if (stream.side !== 'server' || stream.method !== 'converse') return;
+    if (stream.side === 'client') {
+      const { nodeReady } = message as ConverseRequest;
+      if (nodeReady) offered.add(nameOf(stream.owner.name, nodeReady.generation, nodeReady));
+      return;
+    }
+    if (stream.method === 'pushGradients') {
+      const metadata = stream.metadata as { get(name: string): unknown[] };
+      const [worker] = metadata.get('worker');
+      const wish = message as BucketWish;
+      const name = nameOf(String(worker), metadata.get('generation')[0], wish);
+      if (!offered.has(name)) violated(`a node is pulled that was not offered: ${name}`);
+      return;
+    }
+    if (stream.method !== 'converse') return;
     const { stepCommitted } = message as ConverseResponse;
     if (!stepCommitted) return;
     const { step, weightsHash } = stepCommitted;
@@ -82,6 +109,25 @@ export function watch(disk: () => Disk, expected: Expected): Checkers {
       checkLeftOver(disk());
     },
   };
+}
+
+export interface Mark {
+  kind: string;
+  /** Virtual milliseconds. */
+  ms: number;
+}
+
+/** What the events of the run tell, and when each was written. */
+export function marksNow(): Mark[] {
+  const events = text(find(machine.disk, `${runFolder}/events.jsonl`));
+  return linesOf(events).flatMap((line) => {
+    try {
+      const { kind, time } = JSON.parse(line) as RunEvent;
+      return [{ kind, ms: Date.parse(time) - epochMs }];
+    } catch {
+      return [];
+    }
+  });
 }
 
 function checkEvents(lines: readonly string[], expected: Expected, tornEvents: boolean): void {

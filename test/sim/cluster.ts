@@ -119,6 +119,7 @@ export async function play(
   beginNetwork();
   network.latency = scenario.latency;
   network.duplicates = scenario.duplicates;
+  network.stale = scenario.stale;
   parts.samples = scenario.samples;
   parts.undecodable = new Set(scenario.undecodable);
   const config = configOf(scenario);
@@ -237,7 +238,8 @@ function startWorker(cluster: Cluster, member: Member): void {
       coordinator: '127.0.0.1:7000',
       name,
       dataset: null,
-      compute: async () => tinyCompute(process, cluster.scenario.leafMs[member.index] ?? 1),
+      compute: async () =>
+        tinyCompute(process, cluster.scenario.leafMs[member.index] ?? 1, cluster.scenario.evenPace),
       describe: () => 'tiny',
       signal: member.end.signal,
       say: (line) => tell('worker', line),
@@ -260,7 +262,7 @@ const begin = <T>(process: Process, program: () => Promise<T>): Promise<T> =>
   });
 
 /** The tiny exact model at a worker's own pace. */
-function tinyCompute(process: Process, leafMs: number): Compute {
+function tinyCompute(process: Process, leafMs: number, evenPace = false): Compute {
   let weights = new Float32Array(0);
   let statistics = new Float32Array(0);
   return {
@@ -277,7 +279,7 @@ function tinyCompute(process: Process, leafMs: number): Compute {
     },
     async leaf(input: LeafInput) {
       const output = tinyLeaf(weights, statistics, input as unknown as TinyInput);
-      await busy(process, leafMs * world.dice.compute.between(0.8, 1.2));
+      await busy(process, evenPace ? leafMs : leafMs * world.dice.compute.between(0.8, 1.2));
       return output;
     },
     features: () => Promise.reject(new Error('no survey is part of a simulated run')),

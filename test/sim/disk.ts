@@ -6,7 +6,7 @@
  * that a folder took on since it was last synced. Strict as POSIX has it: a file's fsync does not
  * make its name durable, its folder's does.
  */
-import type { Dice } from './draws.ts';
+import type { Dice } from '../support/draws.ts';
 
 const sector = 512;
 

@@ -86,11 +86,11 @@ export function faultsFor(cluster: Cluster, fault: Fault): void {
     case 'usurp-at': {
       if (leader === null) return;
       const { process: victim } = leader;
-      const then = () => {
+      const caught = () => {
         cluster.startCoordinator();
         later(null, fault.stoppedMs, () => resume(victim));
       };
-      victim.trap = { effect: victim.effects + fault.effects, when: 'stopped', then };
+      victim.trap = { effect: victim.effects + fault.effects, when: 'stopped', caught };
       return;
     }
     case 'disk-full':

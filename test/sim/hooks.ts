@@ -1,7 +1,7 @@
 /**
  * Module hooks of the simulator: the shipped, compiled programs are loaded as they are, and what
  * they import of the machine (files, timers, gRPC) and of tensors and pictures is a twin. A
- * mutation replaces one text of one compiled file, which must stand there exactly once.
+ * mutation replaces texts of compiled files, each of which must stand there exactly once.
  */
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
@@ -44,14 +44,8 @@ const own: Record<string, string> = {
 const programs = ['coordinator/', 'worker/', 'shared/'];
 
 let mutation: Mutation | null = null;
-let simulated = true;
-
-export async function initialize(data: {
-  mutation: Mutation | null;
-  simulated: boolean;
-}): Promise<void> {
+export async function initialize(data: { mutation: Mutation | null }): Promise<void> {
   mutation = data.mutation;
-  simulated = data.simulated;
 }
 
 const inDist = (url: string | undefined): string | null =>
@@ -63,7 +57,7 @@ export async function resolve(
   next: (specifier: string, context: Context) => Promise<Resolved>,
 ): Promise<Resolved> {
   const parent = inDist(context.parentURL);
-  if (!simulated || parent === null || !programs.some((room) => parent.startsWith(room)))
+  if (parent === null || !programs.some((room) => parent.startsWith(room)))
     return next(specifier, context);
   const machine = machines[specifier];
   if (machine !== undefined) return { url: machine, shortCircuit: true };
@@ -77,13 +71,15 @@ export async function load(
   context: Context,
   next: (url: string, context: Context) => Promise<Loaded>,
 ): Promise<Loaded> {
-  if (mutation === null || inDist(url) !== mutation.file) return next(url, context);
-  const source = await readFile(fileURLToPath(url), 'utf8');
-  const found = source.split(mutation.from).length - 1;
-  if (found !== 1)
-    throw new Error(
-      `mutation "${mutation.name}": its text stands ${found} times in ${mutation.file}`,
-    );
-  const mutated = source.replace(mutation.from, () => mutation?.to ?? '');
-  return { format: 'module', source: mutated, shortCircuit: true };
+  const file = inDist(url);
+  const edits = mutation?.edits.filter((edit) => edit.file === file) ?? [];
+  if (edits.length === 0) return next(url, context);
+  let source = await readFile(fileURLToPath(url), 'utf8');
+  for (const { from, to } of edits) {
+    const found = source.split(from).length - 1;
+    if (found !== 1)
+      throw new Error(`mutation "${mutation?.name}": its text stands ${found} times in ${file}`);
+    source = source.replace(from, () => to);
+  }
+  return { format: 'module', source, shortCircuit: true };
 }

@@ -70,7 +70,7 @@ export const soon = <T>(value?: T): Promise<T | undefined> =>
   });
 
 /** The run began at this moment of the calendar, in every seed. */
-const epochMs = Date.UTC(2030, 0, 1);
+export const epochMs = Date.UTC(2030, 0, 1);
 const RealDate = Date;
 
 class WorldDate extends RealDate {
@@ -98,6 +98,8 @@ export function installMachine(): void {
   };
   for (const [name, value] of Object.entries(globals))
     Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
+  // It is in names of files and in messages, and two histories of a seed are to be the same text.
+  Object.defineProperty(process, 'pid', { value: 1 });
   Math.random = () => world.dice.network.draw();
 }
 

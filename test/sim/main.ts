@@ -3,7 +3,10 @@
  *
  *   --seeds N --from K    so many seeds (1000) from the K-th on (1)
  *   --seed K [--trace]    one seed, with every line of its history
+ *   --seconds S           begin no more seeds after so many seconds
  *   --processes N         instead of one a core
+ *   --pace                what a lost or slow worker costs in time
+ *   --mutations           known bugs put back one at a time: each must be found
  *
  * A seed that fails is said at once with its history's end and the command that plays it again,
  * and the exit status is 1.
@@ -13,6 +16,7 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { Outcome } from './cluster.ts';
+import { mutations } from './mutations.ts';
 import { Players } from './players.ts';
 
 const chunk = 25;
@@ -33,6 +37,9 @@ const { values } = parseArgs({
     from: { type: 'string', default: '1' },
     seed: { type: 'string' },
     trace: { type: 'boolean', default: false },
+    seconds: { type: 'string', default: '1000000' },
+    pace: { type: 'boolean', default: false },
+    mutations: { type: 'boolean', default: false },
     processes: { type: 'string', default: String(availableParallelism()) },
   },
 });
@@ -57,6 +64,7 @@ async function main(): Promise<number> {
       ? [...keptSeeds(), ...Array.from({ length: count }, (_, i) => first + i)]
       : [whole(values.seed, 'seed')];
   const processes = values.seed === undefined ? whole(values.processes, 'processes') : 1;
+  const seconds = whole(values.seconds, 'seconds');
   const players = new Players(processes, null, values.trace);
   const began = performance.now();
   let played = 0;
@@ -70,18 +78,63 @@ async function main(): Promise<number> {
         failed(outcome);
       }
     const now = performance.now();
+    if (now - began > 1000 * seconds) return false;
     if (now - said < 5000) return;
     said = now;
     const rate = Math.round((60_000 * played) / (now - began));
     console.log(`${played} of ${seeds.length} seeds, ${rate} a minute, ${failures} failed`);
+    return true;
   });
   players.close();
-  const seconds = (performance.now() - began) / 1000;
+  const took = (performance.now() - began) / 1000;
   console.log(
-    `${played} seeds in ${seconds.toFixed(1)} s with ${processes} processes, ` +
-      `${Math.round((60 * played) / seconds)} a minute: ${failures} failed`,
+    `${played} seeds in ${took.toFixed(1)} s with ${processes} processes, ` +
+      `${Math.round((60 * played) / took)} a minute: ${failures} failed`,
   );
   return failures === 0 ? 0 : 1;
 }
 
-process.exitCode = await main();
+/** Seeds within which a mutation must be found. */
+const mutationSeedsMax = 600;
+
+async function tryMutations(): Promise<number> {
+  let missed = 0;
+  for (const { name } of mutations) {
+    const players = new Players(1, name);
+    const seeds = Array.from({ length: mutationSeedsMax }, (_, i) => 1 + i);
+    let finding: Outcome | undefined;
+    await players.each(seeds, chunk, (outcomes) => {
+      finding = outcomes.find(({ violation }) => violation !== null);
+      return finding === undefined;
+    });
+    players.close();
+    if (finding === undefined) missed += 1;
+    const how =
+      finding === undefined
+        ? `MISSED in ${mutationSeedsMax} seeds`
+        : `seed ${finding.seed}: ${finding.violation?.split('\n')[0]}`;
+    console.log(`${name.padEnd(52)} ${how}`);
+  }
+  console.log(`${mutations.length} mutations, ${missed} missed`);
+  return missed === 0 ? 0 : 1;
+}
+
+async function tellPace(): Promise<number> {
+  const players = new Players(1, null, values.trace);
+  const { lost, share } = await players.pace();
+  players.close();
+  for (const { what, step, noticed, added } of lost)
+    console.log(
+      `${what}: the step took ${step.toFixed(2)} leaf times; noticed after ${noticed.toFixed(2)}, ` +
+        `${added.toFixed(2)} more on top (claim: at most 1.5)`,
+    );
+  const wanted = (0.9 * 3.1) / 4;
+  console.log(
+    `one worker 10 times slower: ${share.toFixed(3)} of the throughput ` +
+      `(claim: at least ${wanted.toFixed(3)})`,
+  );
+  return lost.every(({ added }) => added <= 1.5) && share >= wanted ? 0 : 1;
+}
+
+const command = values.mutations ? tryMutations : values.pace ? tellPace : main;
+process.exitCode = await command();

@@ -5,6 +5,7 @@
 import { writeSync } from 'node:fs';
 import { type Outcome, play } from './cluster.ts';
 import { installMachine } from './machine.ts';
+import { type Pace, paceOf, shareWithSlowOne } from './pace.ts';
 import { scenarioOf } from './scenario.ts';
 import { real, violated } from './world.ts';
 
@@ -12,11 +13,20 @@ import { real, violated } from './world.ts';
 export interface Order {
   seeds: number[];
   trace: boolean;
+  /** Instead of seeds: the figures of `pace.ts`. */
+  pace?: boolean;
 }
 
 export interface Answer {
   outcomes: Outcome[];
   seconds: number;
+  pace?: Figures;
+}
+
+export interface Figures {
+  lost: Pace[];
+  /** Throughput with one worker ten times slower, as a share of the usual one. */
+  share: number;
 }
 
 installMachine();
@@ -25,7 +35,19 @@ process.on('unhandledRejection', (error) => {
   violated(`unhandled rejection: ${(error as Error)?.stack ?? String(error)}`);
 });
 
-async function obey({ seeds, trace }: Order): Promise<Answer> {
+async function figures(): Promise<Figures> {
+  const awayMs = 600_000;
+  return {
+    lost: [
+      await paceOf('SIGKILL', { kind: 'kill-worker', worker: 1, awayMs }),
+      await paceOf('SIGSTOP', { kind: 'stop-worker', worker: 1, awayMs }),
+    ],
+    share: await shareWithSlowOne(),
+  };
+}
+
+async function obey({ seeds, trace, pace }: Order): Promise<Answer> {
+  if (pace) return { outcomes: [], seconds: 0, pace: await figures() };
   const began = real.now();
   const outcomes: Outcome[] = [];
   for (const seed of seeds) {

@@ -2,7 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Outcome } from './cluster.ts';
-import type { Answer, Order } from './player.ts';
+import type { Answer, Figures, Order } from './player.ts';
 
 const path = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
@@ -39,6 +39,13 @@ export class Players {
       }
     });
     await Promise.all(busy);
+  }
+
+  async pace(): Promise<Figures> {
+    const [child] = this.children;
+    const answer = child && (await ask(child, { seeds: [], trace: this.trace, pace: true }));
+    if (answer?.pace === undefined) throw new Error('no figures came');
+    return answer.pace;
   }
 
   close(): void {

@@ -4,7 +4,7 @@
  * All of it is drawn here and nowhere else, so a seed is a whole story; the twins draw only how
  * long things take.
  */
-import { type Dice, diceOf } from './draws.ts';
+import { type Dice, diceOf } from '../support/draws.ts';
 
 export type Fault =
   /** A worker's process dies and is started again after a while. */
@@ -55,8 +55,12 @@ export interface Scenario {
   checkpointEvery: number;
   /** Pace of each worker, milliseconds a leaf. */
   leafMs: number[];
+  /** Every leaf takes its worker the same time. */
+  evenPace?: boolean;
   /** Results that arrive twice, as a share. */
   duplicates: number;
+  /** Joins after which a worker's results of before arrive once more, as a share. */
+  stale: number;
   latency: { least: number; spread: number };
   undecodable: number[];
   faults: TimedFault[];
@@ -175,6 +179,7 @@ export function scenarioOf(seed: number): Scenario {
     checkpointEvery: dice.whole(1, 5),
     leafMs,
     duplicates: dice.chance(0.4) ? 0.2 : 0,
+    stale: dice.chance(0.4) ? 0.5 : 0,
     latency: dice.oneOf([
       { least: 0.1, spread: 1 },
       { least: 0.5, spread: 20 },

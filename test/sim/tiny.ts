@@ -120,7 +120,7 @@ export function tinyLeaf(
   }
   for (let i = 0; i < statisticCount; i += 1) {
     // The running statistics enter nothing in training; that they arrived does.
-    const seen = f((statistics[i] as number) * 0);
+    const seen = Number.isFinite(statistics[i]) ? 0 : Number.NaN;
     payload[parameterCount + i] = f(f(loss / (i + 2)) + seen);
     payload[parameterCount + statisticCount + i] = f(f(loss / (i + 5)) + seen);
   }

@@ -7,7 +7,7 @@
  * now: what it asks of the twins of clock, disk and network is done in its name, and nothing more
  * comes of it once it is dead or while it is stopped.
  */
-import { type Dice, diceOf } from './draws.ts';
+import { type Dice, diceOf } from '../support/draws.ts';
 
 /** The real ones, from before the twins were put in their place (`machine.ts`). */
 export const real = {
@@ -21,7 +21,7 @@ export interface Trap {
   effect: number;
   when: 'before' | 'during' | 'after' | 'stopped';
   /** Once it is stopped. */
-  then?: () => void;
+  caught?: () => void;
 }
 
 export interface Process {
@@ -167,7 +167,7 @@ export function effect(half: () => void = () => undefined): boolean {
   const how = `at effect ${trap.effect} (${trap.when})`;
   if (trap.when === 'stopped') {
     stop(process);
-    later(null, 0, () => trap.then?.());
+    later(null, 0, () => trap.caught?.());
     return true;
   }
   if (trap.when === 'during') half();
