@@ -42,7 +42,7 @@ export async function openEventLog(
   const ring: RunEvent[] = [];
   const last = new Map<string, RunEvent>();
   let seq = 0;
-  for await (const line of readLines(path)) {
+  for await (const line of readLines(file.path)) {
     const event = parseEvent(line);
     if (event === null) continue;
     seq = event.seq;
@@ -87,7 +87,7 @@ export async function openEventLog(
         const oldest = ring[0]?.seq ?? written + 1;
         if (cursor < oldest) {
           const before = cursor;
-          for await (const line of readLines(path)) {
+          for await (const line of readLines(file.path)) {
             const event = parseEvent(line);
             if (event === null || event.seq < cursor) continue;
             if (signal.aborted) return;

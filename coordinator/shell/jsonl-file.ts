@@ -1,20 +1,60 @@
 /**
  * An append-only file of JSON lines that belongs to one generation of the coordinator.
  *
- * Opening it makes it this generation's own: the whole lines are copied to a new file that is
- * renamed over the old one. A coordinator of an older generation keeps a handle to the old file,
- * which no name leads to any more, so what it still appends is seen by nobody. A torn last line
- * (no newline: the process died while writing) is cut.
+ * Each generation has a file of its own name, `ledger.jsonl.3`: opening it copies the whole lines of
+ * the newest one before, so nobody ever writes over what a newer generation has appended, however
+ * long it stood still between two operations. `ledger.jsonl` is a second name (a hard link) of the
+ * newest. A torn last line (no newline: the process died while writing) is cut.
  */
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { type FileHandle, link, open, readdir, rename, rm } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
 import { syncFolder } from '../../shared/adapters/durable.ts';
 import { checkFence } from './run-folder.ts';
 
 export interface JsonlFile {
+  /** Where this generation's lines are. */
+  readonly path: string;
   /** Appends whole lines in the order of the calls. Durable on return where `sync` is asked for. */
   append(line: string, options: { sync: boolean }): Promise<void>;
   close(): Promise<void>;
+}
+
+/** The generations that have a file of this name, newest first. */
+async function generationsOf(path: string): Promise<number[]> {
+  const prefix = `${basename(path)}.`;
+  const names = await readdir(dirname(path));
+  return names
+    .filter((name) => name.startsWith(prefix) && /^\d+$/.test(name.slice(prefix.length)))
+    .map((name) => Number(name.slice(prefix.length)))
+    .sort((a, b) => b - a);
+}
+
+/** What file systems without hard links answer. */
+const noLinks = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'];
+
+/**
+ * Makes `path` a name of the newest generation's file: its only one where there are no hard links,
+ * which is as safe but for a coordinator that stands still just before this rename.
+ */
+async function nameNewest(path: string, generation: number): Promise<string> {
+  for (;;) {
+    const [newest] = await generationsOf(path);
+    const own = `${path}.${newest}`;
+    const second = `${path}.${generation}.link`;
+    await rm(second, { force: true });
+    try {
+      await link(own, second);
+    } catch (error) {
+      if (!noLinks.includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+      await rename(own, path);
+      return path;
+    }
+    await rename(second, path);
+    // Where both were names of that file already, the rename did nothing.
+    await rm(second, { force: true });
+    // A newer one since then: this one may have taken the name back from it.
+    if ((await generationsOf(path))[0] === newest) return own;
+  }
 }
 
 async function copyWholeLines(from: string, to: FileHandle): Promise<void> {
@@ -52,22 +92,26 @@ async function copyWholeLines(from: string, to: FileHandle): Promise<void> {
 
 /** Takes the file over for a generation and opens it for appending; rejects with `fenced`. */
 export async function openJsonl(path: string, generation: number): Promise<JsonlFile> {
-  const aside = `${path}.${generation}.tmp`;
+  const own = `${path}.${generation}`;
+  const aside = `${own}.tmp`;
+  const before = (await generationsOf(path)).filter((other) => other < generation);
   const handle = await open(aside, 'w');
-  await copyWholeLines(path, handle);
-  await handle.sync();
   try {
-    // Renaming over a newer generation's file would lose what that one appends.
+    await copyWholeLines(before.length > 0 ? `${path}.${before[0]}` : path, handle);
+    await handle.sync();
     await checkFence(dirname(path), generation);
   } catch (error) {
     await handle.close();
     await rm(aside, { force: true });
     throw error;
   }
-  await rename(aside, path);
+  await rename(aside, own);
+  const named = await nameNewest(path, generation);
   await syncFolder(dirname(path));
+  for (const other of before) await rm(`${path}.${other}`, { force: true });
   let last: Promise<void> = Promise.resolve();
   return {
+    path: named,
     append(line, { sync }) {
       const next = last.then(async () => {
         await handle.writeFile(`${line}\n`);

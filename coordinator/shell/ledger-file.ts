@@ -49,7 +49,7 @@ export async function openLedger(
   const file: JsonlFile = await openJsonl(path, generation);
   const records: RecordHashes[] = [];
   const previousOf = (step: number) => (step === 0 ? identity : (records[step - 1]?.hash ?? ''));
-  for await (const line of readLines(path)) {
+  for await (const line of readLines(file.path)) {
     const step = records.length;
     let fault: string | null;
     let record: LedgerRecord | null = null;

@@ -29,6 +29,15 @@ export const runFolder = '/disk/run';
 const text = (node: Node | null): string =>
   node?.kind === 'file' ? Buffer.from(bytesIn(node)).toString('utf8') : '';
 
+/** The file from which the next coordinator would go on. */
+function newestLedger(disk: Disk): Node | null {
+  const names = find(disk, runFolder) === null ? [] : listNames(disk, runFolder);
+  const [newest] = names
+    .filter((name) => /^ledger\.jsonl\.\d+$/.test(name))
+    .sort((a, b) => Number(b.slice(13)) - Number(a.slice(13)));
+  return find(disk, `${runFolder}/${newest ?? 'ledger.jsonl'}`);
+}
+
 const linesOf = (all: string): string[] => {
   const lines = all.split('\n');
   // What follows the last newline is torn.
@@ -49,7 +58,7 @@ export function watch(disk: () => Disk, expected: Expected): Checkers {
 
   /** The ledger as a power cut now would leave it, its name taken as it stands. */
   const durableLines = () =>
-    linesOf(Buffer.from(durableBytes(find(disk(), `${runFolder}/ledger.jsonl`))).toString('utf8'));
+    linesOf(Buffer.from(durableBytes(newestLedger(disk()))).toString('utf8'));
 
   /** Nodes that workers said they have, by worker and generation. */
   const offered = new Set<string>();
@@ -94,7 +103,7 @@ export function watch(disk: () => Disk, expected: Expected): Checkers {
       return announced;
     },
     afterDeath() {
-      const fault = ledgerFault(linesOf(text(find(disk(), `${runFolder}/ledger.jsonl`))));
+      const fault = ledgerFault(linesOf(text(newestLedger(disk()))));
       if (fault !== null) violated(`after the death of a coordinator ${fault}`);
     },
     atEnd({ digest, step }, { tornEvents }) {

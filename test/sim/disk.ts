@@ -145,6 +145,8 @@ export function renameNode(disk: Disk, from: string, to: string): void {
   const source = folderOf(disk, from);
   const target = folderOf(disk, to);
   const there = target.folder.names.get(target.name);
+  // Two names of one file: POSIX has nothing to do then.
+  if (there === node) return;
   if (there?.kind === 'folder' && there.names.size > 0)
     throw new DiskError('ENOTEMPTY', `directory not empty, '${to}'`);
   if (source.folder !== target.folder) {
@@ -156,6 +158,14 @@ export function renameNode(disk: Disk, from: string, to: string): void {
     names.delete(source.name);
     names.set(target.name, node);
   });
+}
+
+/** A second name of a file. */
+export function linkNode(disk: Disk, from: string, to: string): void {
+  const node = found(disk, from);
+  const { folder, name } = folderOf(disk, to);
+  if (folder.names.has(name)) throw new DiskError('EEXIST', `file already exists, '${to}'`);
+  change(folder, (names) => names.set(name, node));
 }
 
 export function listNames(disk: Disk, path: string): string[] {

@@ -59,6 +59,21 @@ export const mutations: readonly Mutation[] = [
     'await ledger.commit(sealed);',
     'void ledger.commit(sealed);',
   ]),
+  mutation('a commit is announced after another coordinator took over', [
+    'coordinator/shell/commit',
+    '// will hold this record.\n    await checkFence(folder, plan.generation);',
+    '',
+  ]),
+  mutation('the run folder’s own name is not durable', [
+    'coordinator/shell/run-folder',
+    'await syncFolder(dirname(at));',
+    '',
+  ]),
+  mutation('an overtaken coordinator finds out only when it commits', [
+    'coordinator/shell/run-loop',
+    "if (event.kind === 'tick' || event.kind === 'worker-connected')",
+    "if (event.kind === 'tock')",
+  ]),
   mutation('gradients are summed in the order of their arrival', [
     'coordinator/core/advance',
     '.sort((a, b) => (a.leaves[0]?.leaf ?? 0) - (b.leaves[0]?.leaf ?? 0))',

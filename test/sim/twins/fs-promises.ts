@@ -9,6 +9,7 @@ import {
   type Disk,
   DiskError,
   find,
+  linkNode,
   listNames,
   makeFolder,
   type Node,
@@ -196,6 +197,9 @@ export async function writeFile(path: string, data: string | Uint8Array): Promis
 
 export const rename = (from: string, to: string): Promise<void> =>
   operation(`rename ${from} to ${to}`, 0.5, () => renameNode(machine.disk, from, to));
+
+export const link = (from: string, to: string): Promise<void> =>
+  operation(`link ${from} as ${to}`, 0.3, () => linkNode(machine.disk, from, to));
 
 export const rm = (path: string, options: { force?: boolean } = {}): Promise<void> =>
   operation(`rm ${path}`, 0.5, () => {
