@@ -8,7 +8,9 @@ import { asFailure } from '../../shared/core/failures.ts';
 import { methodOf } from '../../shared/core/method-of.ts';
 import type { Compute, LeafInput } from '../../shared/ports/compute.ts';
 import { runSession } from '../../worker/shell/session.ts';
+import type { Dice } from '../support/draws.ts';
 import { type Checkers, runFolder, watch } from './checkers.ts';
+import { cutPower } from './disk.ts';
 import { faultsFor } from './faults.ts';
 import { busy } from './machine.ts';
 import { beginNetwork, network } from './network.ts';
@@ -57,6 +59,8 @@ export interface Cluster {
   startCoordinator(): void;
   /** A coordinator's process is gone by a fault: another one comes after so long. */
   restartCoordinator(ms: number): void;
+  /** Coordinators started so far. */
+  lives: number;
   /** Whether files may have been damaged by a disk or a power cut. */
   diskFaults: boolean;
 }
@@ -68,6 +72,8 @@ export interface Outcome {
   happened: number;
   /** Null: every claim held. */
   violation: string | null;
+  /** Effects of the first coordinator. */
+  effects: number;
 }
 
 /** After the last fault a run ends within this, beyond its own work, virtual milliseconds. */
@@ -93,6 +99,7 @@ export function configOf(scenario: Scenario): Config & { run: string } {
         'checkpoint-every': checkpointEvery,
         run: runFolder,
         listen: '127.0.0.1:7000',
+        ...scenario.options,
       },
     },
   ]);
@@ -130,7 +137,8 @@ export async function play(
     // It is the world's violation.
   }
   const { violation, now: ms, happened } = world;
-  return { seed: scenario.seed, ms, happened, violation: violation?.message ?? null };
+  const effects = world.processes.find(({ name }) => name.startsWith('c'))?.effects ?? 0;
+  return { seed: scenario.seed, ms, happened, violation: violation?.message ?? null, effects };
 }
 
 function clusterOf(
@@ -149,6 +157,7 @@ function clusterOf(
     leaders: [],
     checkers: watch(() => machine.disk, expected),
     diskFaults: false,
+    lives: 0,
     startWorker: (member) => startWorker(cluster, member),
     startCoordinator: () => startCoordinator(),
     restartCoordinator(ms) {
@@ -169,6 +178,8 @@ function clusterOf(
     const { process, end } = leader;
     cluster.leaders.push(leader);
     tell('process', `${process.name} is started`);
+    if (crash !== undefined && cluster.lives === 0) crashFirst(process, crash);
+    cluster.lives += 1;
     process.onDeath.push(() => {
       cluster.leaders = cluster.leaders.filter((other) => other !== leader);
       cluster.checkers.afterDeath();
@@ -197,6 +208,19 @@ function clusterOf(
         cluster.restartCoordinator(world.dice.faults.between(50, 2000));
       },
     );
+  }
+
+  const { crash } = scenario;
+
+  function crashFirst(process: Process, { effect, when, powerCut }: NonNullable<typeof crash>) {
+    process.trap = { left: effect, when };
+    process.onDeath.push(() => {
+      if (powerCut) {
+        cluster.diskFaults = true;
+        cutPower(machine.disk, world.dice.disk);
+      }
+      cluster.restartCoordinator(20);
+    });
   }
 
   scenario.leafMs.forEach((_, index) => {
@@ -238,8 +262,7 @@ function startWorker(cluster: Cluster, member: Member): void {
       coordinator: '127.0.0.1:7000',
       name,
       dataset: null,
-      compute: async () =>
-        tinyCompute(process, cluster.scenario.leafMs[member.index] ?? 1, cluster.scenario.evenPace),
+      compute: async () => tinyCompute(process, cluster.scenario, member.index),
       describe: () => 'tiny',
       signal: member.end.signal,
       say: (line) => tell('worker', line),
@@ -249,7 +272,8 @@ function startWorker(cluster: Cluster, member: Member): void {
     (error: unknown) => {
       if (!process.alive) return;
       const { code, message } = asFailure(error);
-      if (code !== 'coordinator-unreachable') violated(`${name} fails: ${code}: ${message}`);
+      const expected = ['coordinator-unreachable', ...(cluster.scenario.refusals ?? [])];
+      if (!expected.includes(code)) violated(`${name} fails: ${code}: ${message}`);
       over(message);
     },
   );
@@ -262,7 +286,10 @@ const begin = <T>(process: Process, program: () => Promise<T>): Promise<T> =>
   });
 
 /** The tiny exact model at a worker's own pace. */
-function tinyCompute(process: Process, leafMs: number, evenPace = false): Compute {
+function tinyCompute(process: Process, scenario: Scenario, index: number): Compute {
+  const { evenPace, flips } = scenario;
+  const leafMs = scenario.leafMs[index] ?? 1;
+  const { compute: dice } = world.dice;
   let weights = new Float32Array(0);
   let statistics = new Float32Array(0);
   return {
@@ -279,11 +306,18 @@ function tinyCompute(process: Process, leafMs: number, evenPace = false): Comput
     },
     async leaf(input: LeafInput) {
       const output = tinyLeaf(weights, statistics, input as unknown as TinyInput);
-      await busy(process, evenPace ? leafMs : leafMs * world.dice.compute.between(0.8, 1.2));
+      await busy(process, evenPace ? leafMs : leafMs * dice.between(0.8, 1.2));
+      if (flips?.worker === index && dice.chance(flips.share)) flipBit(output.payload, dice);
       return output;
     },
     features: () => Promise.reject(new Error('no survey is part of a simulated run')),
     view: () => Promise.reject(new Error('no picture is part of a simulated run')),
     close: async () => undefined,
   };
+}
+
+function flipBit(values: Float32Array, dice: Dice): void {
+  const bits = new Uint32Array(values.buffer);
+  const at = dice.whole(0, bits.length - 1);
+  bits[at] = (bits[at] as number) ^ (1 << dice.whole(0, 22));
 }

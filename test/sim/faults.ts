@@ -62,7 +62,7 @@ export function faultsFor(cluster: Cluster, fault: Fault): void {
     case 'kill-coordinator-at': {
       if (leader === null) return;
       const { process: victim } = leader;
-      victim.trap = { effect: victim.effects + fault.effects, when: fault.when };
+      victim.trap = { left: fault.effects, when: fault.when };
       victim.onDeath.push(() => cluster.restartCoordinator(fault.awayMs));
       return;
     }
@@ -90,7 +90,9 @@ export function faultsFor(cluster: Cluster, fault: Fault): void {
         cluster.startCoordinator();
         later(null, fault.stoppedMs, () => resume(victim));
       };
-      victim.trap = { effect: victim.effects + fault.effects, when: 'stopped', caught };
+      victim.trap = { left: fault.effects, when: 'stopped', caught };
+      // At a look at the fence: what follows is done on the strength of it.
+      if (fault.atFence) victim.trap.of = 'access';
       return;
     }
     case 'disk-full':

@@ -5,6 +5,8 @@
  *   --seed K [--trace]    one seed, with every line of its history
  *   --seconds S           begin no more seeds after so many seconds
  *   --processes N         instead of one a core
+ *   --crash-points        the coordinator dies at every effect of a run of 20 steps, three ways,
+ *                         and its machine with it; --every N: only at each N-th
  *   --pace                what a lost or slow worker costs in time
  *   --mutations           known bugs put back one at a time: each must be found
  *
@@ -38,6 +40,8 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     trace: { type: 'boolean', default: false },
     seconds: { type: 'string', default: '1000000' },
+    'crash-points': { type: 'boolean', default: false },
+    every: { type: 'string', default: '1' },
     pace: { type: 'boolean', default: false },
     mutations: { type: 'boolean', default: false },
     processes: { type: 'string', default: String(availableParallelism()) },
@@ -136,5 +140,38 @@ async function tellPace(): Promise<number> {
   return lost.every(({ added }) => added <= 1.5) && share >= wanted ? 0 : 1;
 }
 
-const command = values.mutations ? tryMutations : values.pace ? tellPace : main;
+async function crashPoints(): Promise<number> {
+  const players = new Players(whole(values.processes, 'processes'), null);
+  const every = Math.max(1, whole(values.every, 'every'));
+  let failures = 0;
+  let points = 0;
+  for (const when of ['before', 'during', 'after'] as const)
+    for (const powerCut of [false, true]) {
+      players.order = { crash: { when, powerCut } };
+      let effects = 0;
+      await players.each([0], 1, ([quiet]) => void (effects = quiet?.effects ?? 0));
+      const all = Array.from({ length: Math.floor(effects / every) }, (_, i) => (i + 1) * every);
+      await players.each(all, chunk, (outcomes) => {
+        for (const { seed, violation } of outcomes)
+          if (violation !== null) {
+            failures += 1;
+            console.log(
+              `killed ${when} effect ${seed}${powerCut ? ', power cut' : ''}: ${violation}`,
+            );
+          }
+      });
+      points += all.length;
+    }
+  players.close();
+  console.log(`${points} crash points: ${failures} failed`);
+  return failures === 0 ? 0 : 1;
+}
+
+const command = values['crash-points']
+  ? crashPoints
+  : values.mutations
+    ? tryMutations
+    : values.pace
+      ? tellPace
+      : main;
 process.exitCode = await command();

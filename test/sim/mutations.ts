@@ -67,7 +67,7 @@ export const mutations: readonly Mutation[] = [
   mutation('the run folder’s own name is not durable', [
     'coordinator/shell/run-folder',
     'await syncFolder(dirname(at));',
-    '',
+    'void at;',
   ]),
   mutation('an overtaken coordinator finds out only when it commits', [
     'coordinator/shell/run-loop',

@@ -6,7 +6,7 @@ import { writeSync } from 'node:fs';
 import { type Outcome, play } from './cluster.ts';
 import { installMachine } from './machine.ts';
 import { type Pace, paceOf, shareWithSlowOne } from './pace.ts';
-import { scenarioOf } from './scenario.ts';
+import { crashScenario, scenarioOf } from './scenario.ts';
 import { real, violated } from './world.ts';
 
 /** To do: the seeds; with `trace` every line of their histories goes to standard output. */
@@ -15,6 +15,8 @@ export interface Order {
   trace: boolean;
   /** Instead of seeds: the figures of `pace.ts`. */
   pace?: boolean;
+  /** `seeds` are effects of the coordinator of `crashScenario`, and it dies at each; 0: at none. */
+  crash?: { when: 'before' | 'during' | 'after'; powerCut: boolean };
 }
 
 export interface Answer {
@@ -46,13 +48,16 @@ async function figures(): Promise<Figures> {
   };
 }
 
-async function obey({ seeds, trace, pace }: Order): Promise<Answer> {
+async function obey({ seeds, trace, pace, crash }: Order): Promise<Answer> {
   if (pace) return { outcomes: [], seconds: 0, pace: await figures() };
   const began = real.now();
   const outcomes: Outcome[] = [];
   for (const seed of seeds) {
     const say = trace ? (line: string) => void writeSync(1, `${line}\n`) : null;
-    outcomes.push(await play(scenarioOf(seed), say));
+    const scenario = crash
+      ? crashScenario(seed === 0 ? null : { effect: seed, ...crash })
+      : scenarioOf(seed);
+    outcomes.push({ ...(await play(scenario, say)), seed });
     await new Promise((resolve) => real.setImmediate(resolve));
   }
   return { outcomes, seconds: (real.now() - began) / 1000 };

@@ -23,6 +23,9 @@ export class Players {
     );
   }
 
+  /** What the players are asked besides seeds. */
+  order: Omit<Order, 'seeds' | 'trace'> = {};
+
   /** Plays all seeds; `done` hears of each range, and ends it early by answering false. */
   async each(
     seeds: readonly number[],
@@ -34,7 +37,11 @@ export class Players {
       while (next < seeds.length) {
         const range = seeds.slice(next, next + chunk);
         next += range.length;
-        const { outcomes } = await ask(child, { seeds: range, trace: this.trace });
+        const { outcomes } = await ask(child, {
+          ...this.order,
+          seeds: range,
+          trace: this.trace,
+        });
         if (done(outcomes) === false) next = seeds.length;
       }
     });

@@ -32,7 +32,7 @@ export type Fault =
   | { kind: 'power-cut'; awayMs: number }
   /** It is stopped, another one is started on its folder, and it goes on. */
   | { kind: 'usurp'; stoppedMs: number }
-  | { kind: 'usurp-at'; effects: number; stoppedMs: number }
+  | { kind: 'usurp-at'; effects: number; atFence: boolean; stoppedMs: number }
   | { kind: 'disk-full'; forMs: number }
   | { kind: 'disk-fails'; operations: number }
   | { kind: 'disk-slow'; forMs: number };
@@ -57,6 +57,14 @@ export interface Scenario {
   leafMs: number[];
   /** Every leaf takes its worker the same time. */
   evenPace?: boolean;
+  /** Flips one mantissa bit in this share of the leaves of one worker. */
+  flips?: { worker: number; share: number };
+  /** Options of the run besides those drawn here. */
+  options?: Record<string, string | number | boolean>;
+  /** Failures with which a worker may be turned away: none of an honest one. */
+  refusals?: readonly string[];
+  /** The first coordinator dies at this effect; `powerCut`: its machine with it. */
+  crash?: { effect: number; when: 'before' | 'during' | 'after'; powerCut: boolean };
   /** Results that arrive twice, as a share. */
   duplicates: number;
   /** Joins after which a worker's results of before arrive once more, as a share. */
@@ -142,8 +150,11 @@ function faultOf(dice: Dice, workers: number, kind: Fault['kind']): Fault {
     }
     case 'usurp':
       return { kind, stoppedMs: Math.min(awayMs, 5000) };
-    case 'usurp-at':
-      return { kind, effects: dice.whole(1, 200), stoppedMs: Math.min(awayMs, 5000) };
+    case 'usurp-at': {
+      const atFence = dice.chance(0.5);
+      const effects = dice.whole(1, atFence ? 12 : 200);
+      return { kind, effects, atFence, stoppedMs: Math.min(awayMs, 5000) };
+    }
     case 'disk-full':
     case 'disk-slow':
       return { kind, forMs: Math.min(awayMs, 3000) };
@@ -191,3 +202,24 @@ export function scenarioOf(seed: number): Scenario {
     sameNames: dice.chance(0.5),
   };
 }
+
+/** A short run of twenty steps whose coordinator dies at one of its effects; null: it does not. */
+export const crashScenario = (crash: Scenario['crash'] | null): Scenario => ({
+  seed: 20,
+  leaves: 4,
+  samples: 11,
+  steps: 20,
+  methodSeed: 1,
+  workers: 2,
+  minWorkers: 1,
+  checkpointEvery: 5,
+  leafMs: [10, 10],
+  ...(crash === null || crash === undefined ? {} : { crash }),
+  duplicates: 0,
+  stale: 0,
+  latency: { least: 0.1, spread: 1 },
+  undecodable: [],
+  faults: [],
+  calmAtMs: 60_000,
+  sameNames: true,
+});

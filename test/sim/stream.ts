@@ -44,7 +44,7 @@ export class Stream extends EventEmitter {
   }
 
   write(message: unknown): boolean {
-    if (frozen(() => this.write(message)) || !effect()) return true;
+    if (frozen(() => this.write(message)) || !effect('write')) return true;
     if (this.destroyed || !this.writable) return false;
     this.inflight += 1;
     if (this.inflight > inflightMax)
@@ -110,7 +110,7 @@ export class Stream extends EventEmitter {
 
   end(): void {
     if (frozen(() => this.end())) return;
-    if (this.ended.here || this.destroyed || !effect()) return;
+    if (this.ended.here || this.destroyed || !effect('end')) return;
     this.ended.here = true;
     this.writable = false;
     this.deliver((peer) => peer.closedThere(null));
@@ -164,7 +164,7 @@ export class Stream extends EventEmitter {
 
   destroy(): void {
     if (frozen(() => this.destroy())) return;
-    if (this.destroyed || !effect()) return;
+    if (this.destroyed || !effect('destroy')) return;
     const reason = broken(`${this.method} was cancelled`);
     this.deliver((peer) => peer.fall(reason));
     this.leave();

@@ -18,7 +18,9 @@ export const real = {
 };
 
 export interface Trap {
-  effect: number;
+  /** At so many effects from now, of those whose description holds `of`. */
+  left: number;
+  of?: string;
   when: 'before' | 'during' | 'after' | 'stopped';
   /** Once it is stopped. */
   caught?: () => void;
@@ -34,7 +36,7 @@ export interface Process {
   deferred: (() => void)[];
   /** Effects on the world so far: file operations and messages. */
   effects: number;
-  /** Dies at this effect, before it, half-way through it or after it; or is stopped at it. */
+  /** Dies at an effect, before it, half-way through it or after it; or is stopped at it. */
   trap: Trap | null;
   onDeath: (() => void)[];
 }
@@ -157,14 +159,16 @@ export function later(process: Process | null, delay: number, act: () => void): 
  * Counts an effect of the current process; false where the process is dead, or dies of it. A
  * death `during` an effect is for the effect to play out: `half` is called for it.
  */
-export function effect(half: () => void = () => undefined): boolean {
+export function effect(what: string, half: () => void = () => undefined): boolean {
   const process = world.current;
   if (process === null) return true;
   if (!process.alive) return false;
   process.effects += 1;
   const { trap } = process;
-  if (trap === null || process.effects !== trap.effect) return true;
-  const how = `at effect ${trap.effect} (${trap.when})`;
+  if (trap === null || (trap.of !== undefined && !what.includes(trap.of))) return true;
+  trap.left -= 1;
+  if (trap.left !== 0) return true;
+  const how = `at effect ${process.effects} (${trap.when})`;
   if (trap.when === 'stopped') {
     stop(process);
     later(null, 0, () => trap.caught?.());

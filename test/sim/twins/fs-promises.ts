@@ -48,7 +48,7 @@ function operation<T>(what: string, ms: number, act: () => T, half?: () => void)
     return new Promise((resolve, reject) => {
       frozen(() => operation(what, ms, act, half).then(resolve, reject));
     });
-  if (!effect(half)) return never<T>();
+  if (!effect(what, half)) return never<T>();
   tell('disk', what);
   const { current, dice } = world;
   let result: T;
