@@ -49,3 +49,13 @@ test('a folder that is not there is an error with its name', async (t) => {
   await assert.rejects(replaceFile(join(missing, 'x'), ''), /nowhere/);
   await assert.rejects(syncFolder(missing), /nowhere/);
 });
+
+test('where the last look forbids it, the file stays as it is and nothing is left over', async (t) => {
+  const folder = await folderOf(t);
+  const path = join(folder, 'x');
+  await replaceFile(path, 'old');
+  const forbidden = () => Promise.reject(new Error('overtaken'));
+  await assert.rejects(replaceFile(path, 'new', forbidden), /overtaken/);
+  assert.equal(await readFile(path, 'utf8'), 'old');
+  assert.deepEqual(await readdir(folder), ['x']);
+});
