@@ -6,7 +6,7 @@
  * long it stood still between two operations. `ledger.jsonl` is a second name (a hard link) of the
  * newest. A torn last line (no newline: the process died while writing) is cut.
  */
-import { type FileHandle, link, open, readdir, rename, rm } from 'node:fs/promises';
+import { type FileHandle, link, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { syncFolder } from '../../shared/adapters/durable.ts';
 import { checkFence } from './run-folder.ts';
@@ -27,6 +27,20 @@ async function generationsOf(path: string): Promise<number[]> {
     .filter((name) => name.startsWith(prefix) && /^\d+$/.test(name.slice(prefix.length)))
     .map((name) => Number(name.slice(prefix.length)))
     .sort((a, b) => b - a);
+}
+
+/**
+ * The file to go on from. The plain name may lead to another file than the newest: to an older copy,
+ * put there by a life that stood still, which is the beginning of the newest; or to what a person has
+ * put there, which counts.
+ */
+async function sourceOf(path: string, newest: number | undefined): Promise<string> {
+  if (newest === undefined) return path;
+  const own = `${path}.${newest}`;
+  const [mine, plain] = await Promise.all([own, path].map((one) => stat(one).catch(() => null)));
+  if (!mine || !plain || (mine.ino === plain.ino && mine.dev === plain.dev)) return own;
+  const [ours, theirs] = await Promise.all([readFile(own), readFile(path)]);
+  return ours.subarray(0, theirs.length).equals(theirs) ? own : path;
 }
 
 /** What file systems without hard links answer. */
@@ -92,12 +106,22 @@ async function copyWholeLines(from: string, to: FileHandle): Promise<void> {
 
 /** Takes the file over for a generation and opens it for appending; rejects with `fenced`. */
 export async function openJsonl(path: string, generation: number): Promise<JsonlFile> {
+  try {
+    return await takeOver(path, generation);
+  } catch (error) {
+    // A newer life removes the files of older ones: then that is why, whatever was missing.
+    await checkFence(dirname(path), generation);
+    throw error;
+  }
+}
+
+async function takeOver(path: string, generation: number): Promise<JsonlFile> {
   const own = `${path}.${generation}`;
   const aside = `${own}.tmp`;
   const before = (await generationsOf(path)).filter((other) => other < generation);
   const handle = await open(aside, 'w');
   try {
-    await copyWholeLines(before.length > 0 ? `${path}.${before[0]}` : path, handle);
+    await copyWholeLines(await sourceOf(path, before[0]), handle);
     await handle.sync();
     await checkFence(dirname(path), generation);
   } catch (error) {

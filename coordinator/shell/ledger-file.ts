@@ -63,7 +63,7 @@ export async function openLedger(
       await file.close();
       throw new Failure(
         'ledger-damaged',
-        `${path}: record ${step + 1} does not hold: ${fault}. Nothing was changed; restore the ` +
+        `${file.path}: record ${step + 1} does not hold: ${fault}. Nothing was changed; restore the ` +
           'file from a copy, or begin a new run',
       );
     }

@@ -121,13 +121,18 @@ test('the plain name is the newest generation’s, whose lines nobody writes ove
   await second.append('{"a":2}', { sync: true });
   // What a coordinator does that stood still since before the second one: its copy, and its name.
   await writeFile(`${path}.1`, '{"a":1}\n');
-  await writeFile(`${path}.stale`, 'stale');
+  await writeFile(`${path}.stale`, '{"a":1}\n');
   await rename(`${path}.stale`, path);
   assert.deepEqual(await linesOf(second.path), ['{"a":1}', '{"a":2}']);
   const third = await openJsonl(path, 3);
   assert.deepEqual(await linesOf(path), ['{"a":1}', '{"a":2}']);
   const names = (await readdir(folder)).filter((name) => name.startsWith('x.jsonl'));
   assert.deepEqual(names.sort(), ['x.jsonl', 'x.jsonl.3']);
+  // What a person does who puts another file there.
+  await writeFile(`${path}.other`, '{"b":1}\n');
+  await rename(`${path}.other`, path);
+  await (await openJsonl(path, 4)).close();
+  assert.deepEqual(await linesOf(path), ['{"b":1}']);
   await second.close();
   await third.close();
 });

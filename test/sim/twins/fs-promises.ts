@@ -215,11 +215,24 @@ export const mkdir = (path: string, options: { recursive?: boolean } = {}) =>
 export const readdir = (path: string): Promise<string[]> =>
   operation(`readdir ${path}`, 0.3, () => listNames(machine.disk, path));
 
+const inodes = new WeakMap<Node, number>();
+let lastInode = 0;
+
+function inodeOf(node: Node): number {
+  const known = inodes.get(node);
+  if (known !== undefined) return known;
+  lastInode += 1;
+  inodes.set(node, lastInode);
+  return lastInode;
+}
+
 const statOf = (path: string) => {
   const node = find(machine.disk, path);
   if (node === null) throw new DiskError('ENOENT', `no such file or directory, '${path}'`);
   return {
     size: node.kind === 'file' ? node.size : 0,
+    ino: inodeOf(node),
+    dev: 1,
     isFile: () => node.kind === 'file',
     isDirectory: () => node.kind === 'folder',
   };
