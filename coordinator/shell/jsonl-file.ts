@@ -8,7 +8,7 @@
  */
 import { type FileHandle, link, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
-import { syncFolder } from '../../shared/adapters/durable.ts';
+import { noLinks, syncFolder } from '../../shared/adapters/durable.ts';
 import { checkFence } from './run-folder.ts';
 
 export interface JsonlFile {
@@ -43,9 +43,6 @@ async function sourceOf(path: string, newest: number | undefined): Promise<strin
   return ours.subarray(0, theirs.length).equals(theirs) ? own : path;
 }
 
-/** What file systems without hard links answer. */
-const noLinks = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'];
-
 /**
  * Makes `path` a name of the newest generation's file: its only one where there are no hard links,
  * which is as safe but for a coordinator that stands still just before this rename.
@@ -59,7 +56,7 @@ async function nameNewest(path: string, generation: number): Promise<string> {
     try {
       await link(own, second);
     } catch (error) {
-      if (!noLinks.includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+      if (!noLinks.includes((error as NodeJS.ErrnoException).code)) throw error;
       await rename(own, path);
       return path;
     }

@@ -19,12 +19,12 @@ import type { Dataset } from '../../shared/ports/dataset.ts';
 import { parseSamples, samplesToJsonl } from '../../shared/wire/samples.ts';
 import type { RunContext } from './run-context.ts';
 import {
+  createRun,
   prepareRunFolder,
   replaceFenced,
   type RunRecord,
   readRun,
   takeGeneration,
-  writeRun,
 } from './run-folder.ts';
 import { configYaml } from './config-yaml.ts';
 
@@ -64,8 +64,10 @@ export async function openRun(
   const list = samplesToJsonl(contents.samples, contents.leftOut);
   await replaceFenced(folder, generation, 'samples.jsonl', list);
   await replaceFenced(folder, generation, 'config.yaml', configYaml(config));
-  await writeRun(folder, contents.run, generation);
-  return { ...contents, folder, generation, dataset };
+  if (await createRun(folder, contents.run)) return { ...contents, folder, generation, dataset };
+  // This one stood still, and another has begun the run: the fence will say so.
+  const made = (await readRun(folder)) ?? contents.run;
+  return { ...(await knownRun(config, folder, made)), folder, generation, dataset };
 }
 
 async function newRun(

@@ -9,7 +9,7 @@
  */
 import { access, mkdir, open, readdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { replaceFile, syncFolder } from '../../shared/adapters/durable.ts';
+import { createFile, replaceFile, syncFolder } from '../../shared/adapters/durable.ts';
 import { Failure } from '../../shared/core/failures.ts';
 import type { Method } from '../../shared/core/method.ts';
 import type { DeviceClass } from '../core/state.ts';
@@ -85,8 +85,14 @@ export const replaceFenced = (
   text: string,
 ): Promise<void> => replaceFile(join(folder, name), text, () => checkFence(folder, generation));
 
+const runText = (run: RunRecord) => `${JSON.stringify(run, null, 2)}\n`;
+
+/** Makes `run.json`; false where another coordinator has made it meanwhile. */
+export const createRun = (folder: string, run: RunRecord): Promise<boolean> =>
+  createFile(join(folder, 'run.json'), runText(run));
+
 export const writeRun = (folder: string, run: RunRecord, generation: number): Promise<void> =>
-  replaceFenced(folder, generation, 'run.json', `${JSON.stringify(run, null, 2)}\n`);
+  replaceFenced(folder, generation, 'run.json', runText(run));
 
 async function generations(folder: string): Promise<number[]> {
   const names = await readdir(join(folder, 'generations'));
