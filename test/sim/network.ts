@@ -34,6 +34,8 @@ export interface Connection {
   /** When the message before arrives, each way: none overtakes it. */
   last: { up: number; down: number };
   held: (() => void)[];
+  /** Its client has lost patience: the next call opens another one. */
+  givenUp: boolean;
   streams: Set<Stream>;
 }
 
@@ -150,6 +152,7 @@ export function connect(client: Process): Connection | Error {
     spread: latency.spread * world.dice.network.between(0.2, 2),
     last: { up: 0, down: 0 },
     held: [],
+    givenUp: false,
     streams: new Set(),
   };
   network.connections.add(connection);
@@ -178,6 +181,7 @@ export function breakFrom(connection: Connection, dead: Process): void {
 function tellBroken(connection: Connection, end: Process): void {
   const side = end === connection.client ? 'client' : 'server';
   const mine = [...connection.streams].filter((stream) => stream.side === side);
+  tell('network', () => `${end.name} loses ${mine.map(({ method }) => method).join(' ')}`);
   later(end, world.dice.network.between(0, 5), () => {
     for (const stream of mine) stream.fall(broken('connection lost'));
   });
@@ -197,6 +201,7 @@ function impatience(connection: Connection, ms = keepaliveMs + keepaliveTimeoutM
   later(null, wait, () => {
     if (connection.state === 'open' || connection.state === 'broken') return;
     tellBroken(connection, connection.client);
+    connection.givenUp = true;
     if (connection.state === 'held') breakWhenHealed(connection);
   });
 }

@@ -13,7 +13,8 @@ import {
   network,
   type Server,
 } from '../network.ts';
-import { type Process, world } from '../world.ts';
+import type { Stream } from '../stream.ts';
+import { later, type Process, world } from '../world.ts';
 
 export { writeTo } from '../../../shared/adapters/grpc.ts';
 export const packageDefinition = {};
@@ -32,12 +33,20 @@ class Client {
   private readonly owner = self();
 
   private start(method: string, request: unknown, metadata: unknown) {
-    if (this.connection === null || this.connection.state === 'broken') {
+    let { connection } = this;
+    if (connection === null || connection.state === 'broken' || connection.givenUp) {
       const made = connect(this.owner);
       if (made instanceof Error) return call(this.owner, made, method, request, metadata);
+      connection = made;
       this.connection = made;
     }
-    return call(this.owner, this.connection, method, request, metadata);
+    return call(this.owner, connection, method, request, metadata);
+  }
+
+  private within({ deadline }: { deadline: number }, stream: Stream): Stream {
+    const late = Object.assign(new Error('deadline exceeded'), { code: 4 });
+    later(this.owner, deadline - Date.now(), () => stream.fall(late));
+    return stream;
   }
 
   converse(metadata: unknown) {
@@ -46,14 +55,14 @@ class Client {
   pushGradients(metadata: unknown) {
     return this.start('pushGradients', null, metadata);
   }
-  pullWeights(request: unknown) {
-    return this.start('pullWeights', request, null);
+  pullWeights(request: unknown, options: { deadline: number }) {
+    return this.within(options, this.start('pullWeights', request, null));
   }
-  listSamples(request: unknown) {
-    return this.start('listSamples', request, null);
+  listSamples(request: unknown, options: { deadline: number }) {
+    return this.within(options, this.start('listSamples', request, null));
   }
-  fetchSample(request: unknown) {
-    return this.start('fetchSample', request, null);
+  fetchSample(request: unknown, options: { deadline: number }) {
+    return this.within(options, this.start('fetchSample', request, null));
   }
   close(): void {
     // Calls that are under way end by themselves; nothing new begins here.
