@@ -16,6 +16,8 @@ export interface JsonlFile {
   readonly path: string;
   /** Appends whole lines in the order of the calls. Durable on return where `sync` is asked for. */
   append(line: string, options: { sync: boolean }): Promise<void>;
+  /** Moves every line from number `keep` on to another file, durably; a crash leaves both whole. */
+  moveTail(keep: number, aside: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -101,6 +103,27 @@ async function copyWholeLines(from: string, to: FileHandle): Promise<void> {
   }
 }
 
+/** Writes lines to a new file, durable on return; the handle stays open where it is asked for. */
+async function writeLines(path: string, lines: AsyncIterable<string>): Promise<null>;
+async function writeLines(
+  path: string,
+  lines: AsyncIterable<string>,
+  keepOpen: true,
+): Promise<FileHandle>;
+async function writeLines(
+  path: string,
+  lines: AsyncIterable<string>,
+  keepOpen = false,
+): Promise<FileHandle | null> {
+  const handle = await open(path, 'w');
+  for await (const line of lines) await handle.writeFile(`${line}\n`);
+  await handle.sync();
+  if (keepOpen) return handle;
+  await handle.close();
+  await syncFolder(dirname(path));
+  return null;
+}
+
 /** Takes the file over for a generation and opens it for appending; rejects with `fenced`. */
 export async function openJsonl(path: string, generation: number): Promise<JsonlFile> {
   try {
@@ -116,7 +139,7 @@ async function takeOver(path: string, generation: number): Promise<JsonlFile> {
   const own = `${path}.${generation}`;
   const aside = `${own}.tmp`;
   const before = (await generationsOf(path)).filter((other) => other < generation);
-  const handle = await open(aside, 'w');
+  let handle = await open(aside, 'w');
   try {
     await copyWholeLines(await sourceOf(path, before[0]), handle);
     await handle.sync();
@@ -141,6 +164,17 @@ async function takeOver(path: string, generation: number): Promise<JsonlFile> {
       last = next.catch(() => undefined);
       return next;
     },
+    async moveTail(keep, tail) {
+      await last;
+      await writeLines(tail, readLines(named, keep));
+      const next = await writeLines(aside, readLines(named, 0, keep), true);
+      await checkFence(dirname(path), generation);
+      await rename(aside, named);
+      if (named === own) await nameNewest(path, generation);
+      await syncFolder(dirname(path));
+      await handle.close();
+      handle = next;
+    },
     async close() {
       await last;
       await handle.close();
@@ -149,10 +183,14 @@ async function takeOver(path: string, generation: number): Promise<JsonlFile> {
 }
 
 /**
- * Every whole line of a file, or none where there is no file. Only a newline ends a line: texts of
+ * Every whole line of a file (those numbered from `from` to before `until`), or none where there is no file. Only a newline ends a line: texts of
  * peers may hold whatever else Unicode calls a line's end.
  */
-export async function* readLines(path: string): AsyncIterable<string> {
+export async function* readLines(
+  path: string,
+  from = 0,
+  until = Number.POSITIVE_INFINITY,
+): AsyncIterable<string> {
   let handle: FileHandle;
   try {
     handle = await open(path, 'r');
@@ -160,9 +198,15 @@ export async function* readLines(path: string): AsyncIterable<string> {
     return;
   }
   let rest = '';
+  let number = 0;
   for await (const text of handle.createReadStream({ encoding: 'utf8' }) as AsyncIterable<string>) {
     const lines = (rest + text).split('\n');
     rest = lines.pop() ?? '';
-    for (const line of lines) if (line !== '') yield line;
+    for (const line of lines) {
+      if (line === '') continue;
+      if (number >= until) return;
+      if (number >= from) yield line;
+      number += 1;
+    }
   }
 }

@@ -10,12 +10,7 @@
  * - Bounds: messages unread, files open, files left over (see the twins).
  */
 import type { RunEvent } from '../../shared/core/events.ts';
-import type {
-  BucketWish,
-  ConverseRequest,
-  ConverseResponse,
-  NodeReadyMessage,
-} from '../../shared/wire/messages.ts';
+import type { BucketWish, ConverseRequest, ConverseResponse } from '../../shared/wire/messages.ts';
 import { bytesIn, type Disk, durableBytes, find, listNames, type Node } from './disk.ts';
 import { epochMs } from './machine.ts';
 import { network } from './network.ts';
@@ -45,6 +40,8 @@ const linesOf = (all: string): string[] => {
   return lines;
 };
 
+type NodeName = Pick<BucketWish, 'step' | 'level' | 'index'>;
+
 export interface Checkers {
   /** Steps announced as committed so far. */
   readonly announced: number;
@@ -60,14 +57,18 @@ export function watch(disk: () => Disk, expected: Expected): Checkers {
   const durableLines = () =>
     linesOf(Buffer.from(durableBytes(newestLedger(disk()))).toString('utf8'));
 
+  /** The generation that each worker's control stream was welcomed by. */
+  const welcomed = new WeakMap<Stream, number>();
   /** Nodes that workers said they have, by worker and generation. */
   const offered = new Set<string>();
-  const nameOf = (worker: string, generation: unknown, node: BucketWish | NodeReadyMessage) =>
+  const nameOf = (worker: string, generation: unknown, node: NodeName) =>
     `${worker} ${String(generation)} ${node.step}/${node.level}/${node.index}`;
 
   network.onMessage = (stream: Stream, message: unknown) => {
     if (stream.side === 'client') {
-      const { nodeReady } = message as ConverseRequest;
+      const { nodeReady, ready } = message as ConverseRequest;
+      for (const node of ready?.held ?? [])
+        offered.add(nameOf(stream.owner.name, welcomed.get(stream), node));
       if (nodeReady) offered.add(nameOf(stream.owner.name, nodeReady.generation, nodeReady));
       return;
     }
@@ -80,7 +81,8 @@ export function watch(disk: () => Disk, expected: Expected): Checkers {
       return;
     }
     if (stream.method !== 'converse') return;
-    const { stepCommitted } = message as ConverseResponse;
+    const { stepCommitted, welcome } = message as ConverseResponse;
+    if (welcome && stream.peer) welcomed.set(stream.peer, welcome.generation);
     if (!stepCommitted) return;
     const { step, weightsHash } = stepCommitted;
     if (weightsHash !== expected.weights[step + 1])

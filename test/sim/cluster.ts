@@ -262,6 +262,7 @@ function startWorker(cluster: Cluster, member: Member): void {
       coordinator: '127.0.0.1:7000',
       name,
       dataset: null,
+      graceMs: 10_000,
       compute: async () => tinyCompute(process, cluster.scenario, member.index),
       describe: () => 'tiny',
       signal: member.end.signal,
