@@ -5,7 +5,7 @@
 import { open, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { identityOf } from '../coordinator/shell/commit.ts';
-import { readLines } from '../coordinator/shell/jsonl-file.ts';
+import { readLines } from '../coordinator/shell/jsonl-lines.ts';
 import type { RunRecord } from '../coordinator/shell/run-folder.ts';
 import { growingFingerprint } from '../shared/adapters/fingerprint.ts';
 import type { LedgerRecord } from '../shared/core/ledger.ts';

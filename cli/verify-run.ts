@@ -8,7 +8,7 @@
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readLines } from '../coordinator/shell/jsonl-file.ts';
+import { readLines } from '../coordinator/shell/jsonl-lines.ts';
 import { readRun } from '../coordinator/shell/run-folder.ts';
 import { architecture } from '../shared/core/architecture.ts';
 import { Failure } from '../shared/core/failures.ts';

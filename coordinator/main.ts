@@ -22,7 +22,7 @@ import { emptySummary, fold } from '../shared/core/summary.ts';
 import { protoVersion, silenceMs } from '../shared/wire/limits.ts';
 import { initialState, lastStep, type Plan } from './core/state.ts';
 import { clearUnfinished } from './shell/checkpoints.ts';
-import { type FinalCheckpoint, finalCheckpoint } from './shell/commit.ts';
+import { type FinalCheckpoint, finalCheckpoint } from './shell/save-checkpoint.ts';
 import { openEventLog } from './shell/event-log.ts';
 import { openLedger } from './shell/ledger-file.ts';
 import { lossPicture } from './shell/loss-picture.ts';
@@ -33,7 +33,7 @@ import { recover } from './shell/recovery.ts';
 import { recordEvent } from './shell/record-event.ts';
 import { readReview, setCheckpointsAside } from './shell/review.ts';
 import type { RunContext } from './shell/run-context.ts';
-import { clearAddress, takeGeneration, writeAddress } from './shell/run-folder.ts';
+import { clearAddress, writeAddress } from './shell/run-folder.ts';
 import { startRunLoop } from './shell/run-loop.ts';
 import { runService } from './shell/run-service.ts';
 import { labelsOf, surveyImagesMax } from './shell/survey-features.ts';
@@ -81,9 +81,8 @@ type Life = { kind: 'ended'; result: CoordinatorResult } | { kind: 'rewind'; lis
 async function serve(options: CoordinatorOptions, listen: Listen): Promise<Life> {
   const { config, signal, say } = options;
   const opened = await openRun(config, options.onIndex ?? (() => undefined), signal);
-  const { folder, run, samples, dataset } = opened;
-  const generation = await takeGeneration(folder);
-  await clearUnfinished(folder);
+  const { folder, generation, run, samples, dataset } = opened;
+  await clearUnfinished(folder, generation);
   const { method } = run;
   const plan: Plan = {
     generation,
@@ -147,6 +146,7 @@ async function serve(options: CoordinatorOptions, listen: Listen): Promise<Life>
     publisher: null,
     review,
     links: new Map(),
+    saving: Promise.resolve(),
     byHash: null,
     features: null,
   };

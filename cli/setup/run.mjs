@@ -1,11 +1,12 @@
 /**
- * The npm scripts: `node cli/setup/run.mjs start|test|setup|build|check`. Each first sees to it that
+ * The npm scripts: `node cli/setup/run.mjs start|test|sim|setup|build|check`. Each first sees to it that
  * what it needs is installed (npm packages, libtensorflow, the tfjs addon, the TypeScript build),
  * which takes well under a second when it is, and then does its work.
  *
  *   start [OPTIONS]           trains the demo; options are those of `tandem train`
  *   test [PATTERN|--OPTION]   checks and tests; with a pattern only the test files that match it
  *   chaos --crash-points      kills a coordinator wherever it could die; options in test/crash/main.ts
+ *   sim [OPTIONS]             simulated clusters under faults; options in test/sim/main.ts
  *   setup                     installs, and asks the sources of TensorFlow again
  *   build                     npm packages and the TypeScript build only
  *   check                     format, linter, types, house test
@@ -110,9 +111,16 @@ async function checks() {
  * @param {NodeJS.ProcessEnv} env
  * @returns {Promise<number>} exit status
  */
-function runTests(files, options, env) {
+const runTests = (files, options, env) => runNode(testArguments(files, options), env);
+
+/**
+ * @param {readonly string[]} args
+ * @param {NodeJS.ProcessEnv} env
+ * @returns {Promise<number>} exit status
+ */
+function runNode(args, env) {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, testArguments(files, options), {
+    const child = spawn(process.execPath, args, {
       cwd: root,
       env,
       stdio: 'inherit',
@@ -160,11 +168,15 @@ async function natsServer() {
   return found;
 }
 
-async function check() {
-  await installing(async () => {
+/** All that is needed where TensorFlow is not. */
+const packagesAndBuild = () =>
+  installing(async () => {
     await ensurePackages(root, say);
     await compile();
   });
+
+async function check() {
+  await packagesAndBuild();
   if (!(await checks())) return 1;
   const house = testFiles(root, ['house']);
   return house.length === 0 ? 0 : runTests(house, [], process.env);
@@ -175,10 +187,14 @@ async function chaos(words) {
   if (!words.includes('--crash-points')) {
     throw new SetupError('say what is to go wrong: npm run chaos -- --crash-points');
   }
-  await commands['build']?.([]);
-  const program = join(root, 'dist', 'test', 'crash', 'main.js');
-  process.argv = [process.execPath, program, ...words];
-  await import(pathToFileURL(program).href);
+  await packagesAndBuild();
+  return runNode([join('dist', 'test', 'crash', 'main.js'), ...words], process.env);
+}
+
+/** @param {string[]} words */
+async function sim(words) {
+  await packagesAndBuild();
+  return runNode([join('dist', 'test', 'sim', 'main.js'), ...words], process.env);
 }
 
 /** @type {Record<string, (words: string[]) => Promise<number | void>>} */
@@ -186,16 +202,13 @@ const commands = {
   start,
   chaos,
   test,
+  sim,
   check,
   setup: async () => {
     await everything({ anew: true });
     say('everything is installed. Train with: npm start');
   },
-  build: () =>
-    installing(async () => {
-      await ensurePackages(root, say);
-      await compile();
-    }),
+  build: packagesAndBuild,
 };
 
 const [name = '', ...words] = process.argv.slice(2);

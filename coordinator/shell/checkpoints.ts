@@ -194,11 +194,14 @@ export async function readCheckpoint(
   return { copy, manifest };
 }
 
-/** Removes checkpoints that an earlier life of the coordinator began and did not finish. */
-export async function clearUnfinished(folder: string): Promise<void> {
+/** Removes checkpoints that an earlier generation began and did not finish. */
+export async function clearUnfinished(folder: string, generation: number): Promise<void> {
   const root = join(folder, 'checkpoints');
-  for (const name of await readdir(root))
-    if (name.endsWith('.tmp')) await rm(join(root, name), { recursive: true, force: true });
+  for (const name of await readdir(root)) {
+    const [, of] = /\.(\d+)\.tmp$/.exec(name) ?? [];
+    if (of === undefined || Number(of) >= generation) continue;
+    await rm(join(root, name), { recursive: true, force: true });
+  }
 }
 
 /** Removes what retention does not keep: the newest few and step 0 stay. */

@@ -1,5 +1,5 @@
 /**
- * What makes a step and a run durable: the identity, the commit, the checkpoints.
+ * What makes a step and a run durable: the identity and the commit.
  *
  * The order of a commit is NUMERICS 7: fence, ledger (fsynced), swap, event, announcement, warm
  * slot. Everything before the ledger's append can be done again; everything after it will be.
@@ -12,19 +12,13 @@ import { epochsAfter } from '../../shared/core/order.ts';
 import { learningRates } from '../../shared/core/schedule.ts';
 import { treeMeanF64 } from '../../shared/core/tree.ts';
 import type { DeviceClass, LeafReport, Share } from '../core/state.ts';
-import {
-  checkpointName,
-  type Manifest,
-  pruneCheckpoints,
-  readManifest,
-  writeCheckpoint,
-} from './checkpoints.ts';
 import { openLedger, sha256Text } from './ledger-file.ts';
 import { readCurrent, swap } from './model-state.ts';
 import type { Reduced } from './reducer.ts';
 import type { RunContext } from './run-context.ts';
 import { endReview } from './review.ts';
 import { checkFence, type RunRecord, writeRun } from './run-folder.ts';
+import { checkpoint } from './save-checkpoint.ts';
 import { writeWarmSlot } from './warm-slots.ts';
 
 export type Record = (body: EventBody, because: string) => Promise<void>;
@@ -46,7 +40,7 @@ export async function adoptClass(
   const { run, folder, plan } = context;
   run.deviceClass = deviceClass;
   run.identity = identityOf(run);
-  await writeRun(folder, run);
+  await writeRun(folder, run, plan.generation);
   context.ledger = await openLedger(join(folder, 'ledger.jsonl'), plan.generation, run.identity);
   await checkpoint(context, record);
 }
@@ -73,6 +67,9 @@ export async function commitStep(
   await checkFence(folder, plan.generation);
   const sealed = recordOf(context, task, ledger.previousOf(task.step));
   await ledger.commit(sealed);
+  // A newer coordinator copies the ledger after taking its generation: with none by now, its copy
+  // will hold this record.
+  await checkFence(folder, plan.generation);
   if (context.review !== null && task.step + 1 >= context.review.until) {
     await endReview(folder);
     context.review = null;
@@ -136,63 +133,4 @@ async function warm(context: RunContext, record: Record): Promise<void> {
     const message = `the warm slot could not be written: ${(error as Error).message}`;
     await record({ kind: 'warning', code: 'disk', message }, 'a restart would go back further');
   }
-}
-
-/** Writes a checkpoint of the current state while training goes on. */
-export async function checkpoint(context: RunContext, record: Record): Promise<Manifest> {
-  const { folder, plan, model, run } = context;
-  const written = writeCheckpoint({
-    folder,
-    generation: plan.generation,
-    architecture: model.architecture,
-    copy: model.current,
-    step: model.step,
-    identity: run.identity ?? '',
-    hashes: model.hashes,
-    record: model.step === 0 ? null : (context.ledger?.at(model.step - 1)?.hash ?? null),
-    reproducible: run.reproducible,
-  });
-  readCurrent(model, written);
-  const manifest = await written;
-  await pruneCheckpoints(folder);
-  await record(
-    {
-      kind: 'checkpoint-saved',
-      checkpoint: join('checkpoints', checkpointName(manifest.step)),
-      digest: manifest.digest,
-      bytes: manifest.bytes,
-    },
-    manifest.step === 0 ? 'the first weights are drawn' : 'it is due',
-  );
-  await context.picture.write(folder);
-  return manifest;
-}
-
-export interface FinalCheckpoint {
-  digest: string;
-  /** Relative to the run folder. */
-  path: string;
-  step: number;
-  loss: number;
-  std: number;
-}
-
-/** The checkpoint with which a run stops or ends, unless it lies there already. */
-export async function finalCheckpoint(
-  context: RunContext,
-  record: Record,
-): Promise<FinalCheckpoint> {
-  const { folder, model, ledger } = context;
-  const there = await readManifest(folder, model.step);
-  const whole =
-    there?.hashes.weights === model.hashes.weights && there.identity === context.run.identity;
-  const manifest = whole && there ? there : await checkpoint(context, record);
-  const last = ledger?.at(model.step - 1);
-  return {
-    digest: manifest.digest,
-    path: join('checkpoints', checkpointName(manifest.step)),
-    step: manifest.step,
-    loss: last ? fromF64Bits(last.loss) : Number.NaN,
-    std: last ? fromF64Bits(last.std) : Number.NaN,
-  };
 }

@@ -8,7 +8,8 @@
  */
 import { join } from 'node:path';
 import type { EventBody, RunEvent } from '../../shared/core/events.ts';
-import { type JsonlFile, openJsonl, readLines } from './jsonl-file.ts';
+import { type JsonlFile, openJsonl } from './jsonl-file.ts';
+import { readLines } from './jsonl-lines.ts';
 
 const ringMax = 1024;
 
@@ -42,7 +43,7 @@ export async function openEventLog(
   const ring: RunEvent[] = [];
   const last = new Map<string, RunEvent>();
   let seq = 0;
-  for await (const line of readLines(path)) {
+  for await (const line of readLines(file.path)) {
     const event = parseEvent(line);
     if (event === null) continue;
     seq = event.seq;
@@ -87,7 +88,7 @@ export async function openEventLog(
         const oldest = ring[0]?.seq ?? written + 1;
         if (cursor < oldest) {
           const before = cursor;
-          for await (const line of readLines(path)) {
+          for await (const line of readLines(file.path)) {
             const event = parseEvent(line);
             if (event === null || event.seq < cursor) continue;
             if (signal.aborted) return;

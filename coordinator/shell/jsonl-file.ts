@@ -1,18 +1,21 @@
 /**
  * An append-only file of JSON lines that belongs to one generation of the coordinator.
  *
- * Opening it makes it this generation's own: the whole lines are copied to a new file that is
- * renamed over the old one. A coordinator of an older generation keeps a handle to the old file,
- * which no name leads to any more, so what it still appends is seen by nobody. A torn last line
- * (no newline: the process died while writing) is cut, and so is a last line that is not whole (its
- * end reached the disk before a power cut, and what stands before did not).
+ * Each generation has a file of its own name, `ledger.jsonl.3`: opening it copies the whole lines of
+ * the newest one before, so nobody ever writes over what a newer generation has appended, however
+ * long it stood still between two operations. `ledger.jsonl` is a second name (a hard link) of the
+ * newest. A torn last line (no newline: the process died while writing) is cut, and so is a last line
+ * that is not whole (its end reached the disk before a power cut, and what stands before did not).
  */
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import { syncFolder } from '../../shared/adapters/durable.ts';
+import { link, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
+import { noLinks, syncFolder } from '../../shared/adapters/durable.ts';
+import { copyWholeLines, readLines, writeLines } from './jsonl-lines.ts';
 import { checkFence } from './run-folder.ts';
 
 export interface JsonlFile {
+  /** Where this generation's lines are. */
+  readonly path: string;
   /** Appends whole lines in the order of the calls. Durable on return where `sync` is asked for. */
   append(line: string, options: { sync: boolean }): Promise<void>;
   /** Moves every line from number `keep` on to another file, durably; a crash leaves both whole. */
@@ -20,78 +23,53 @@ export interface JsonlFile {
   close(): Promise<void>;
 }
 
-async function copyWholeLines(
-  from: string,
-  to: FileHandle,
-  isWhole: (line: string) => boolean,
-): Promise<void> {
-  let source: FileHandle;
-  try {
-    source = await open(from, 'r');
-  } catch {
-    return;
-  }
-  try {
-    const buffer = Buffer.allocUnsafe(1 << 20);
-    const { size } = await source.stat();
-    // Find the last newline from the end: what follows it is torn.
-    let end = size;
-    for (let at = size; at > 0 && end === size; at -= buffer.length) {
-      const start = Math.max(0, at - buffer.length);
-      const { bytesRead } = await source.read(buffer, 0, at - start, start);
-      const newline = buffer.subarray(0, bytesRead).lastIndexOf(10);
-      if (newline >= 0) {
-        end = start + newline + 1;
-        break;
-      }
-      if (start === 0) end = 0;
-    }
-    const last = await lastLineStart(source, end);
-    const line = Buffer.alloc(Math.max(0, end - 1 - last));
-    await source.read(line, 0, line.length, last);
-    if (line.length > 0 && !isWhole(line.toString())) end = last;
-    for (let at = 0; at < end; ) {
-      const { bytesRead } = await source.read(buffer, 0, Math.min(buffer.length, end - at), at);
-      if (bytesRead === 0) break;
-      await to.writeFile(buffer.subarray(0, bytesRead));
-      at += bytesRead;
-    }
-  } finally {
-    await source.close();
-  }
+/** The generations that have a file of this name, newest first. */
+async function generationsOf(path: string): Promise<number[]> {
+  const prefix = `${basename(path)}.`;
+  const names = await readdir(dirname(path));
+  return names
+    .filter((name) => name.startsWith(prefix) && /^\d+$/.test(name.slice(prefix.length)))
+    .map((name) => Number(name.slice(prefix.length)))
+    .sort((a, b) => b - a);
 }
 
-/** Where the line begins whose newline is the byte before `end`. */
-async function lastLineStart(source: FileHandle, end: number): Promise<number> {
-  const buffer = Buffer.allocUnsafe(1 << 16);
-  for (let at = end - 1; at > 0; at -= buffer.length) {
-    const start = Math.max(0, at - buffer.length);
-    await source.read(buffer, 0, at - start, start);
-    const newline = buffer.subarray(0, at - start).lastIndexOf(10);
-    if (newline >= 0) return start + newline + 1;
-  }
-  return 0;
+/**
+ * The file to go on from. The plain name may lead to another file than the newest: to an older copy,
+ * put there by a life that stood still, which is the beginning of the newest; or to what a person has
+ * put there, which counts.
+ */
+async function sourceOf(path: string, newest: number | undefined): Promise<string> {
+  if (newest === undefined) return path;
+  const own = `${path}.${newest}`;
+  const [mine, plain] = await Promise.all([own, path].map((one) => stat(one).catch(() => null)));
+  if (!mine || !plain || (mine.ino === plain.ino && mine.dev === plain.dev)) return own;
+  const [ours, theirs] = await Promise.all([readFile(own), readFile(path)]);
+  return ours.subarray(0, theirs.length).equals(theirs) ? own : path;
 }
 
-/** Writes lines to a new file, durable on return; the handle stays open where it is asked for. */
-async function writeLines(path: string, lines: AsyncIterable<string>): Promise<null>;
-async function writeLines(
-  path: string,
-  lines: AsyncIterable<string>,
-  keepOpen: true,
-): Promise<FileHandle>;
-async function writeLines(
-  path: string,
-  lines: AsyncIterable<string>,
-  keepOpen = false,
-): Promise<FileHandle | null> {
-  const handle = await open(path, 'w');
-  for await (const line of lines) await handle.writeFile(`${line}\n`);
-  await handle.sync();
-  if (keepOpen) return handle;
-  await handle.close();
-  await syncFolder(dirname(path));
-  return null;
+/**
+ * Makes `path` a name of the newest generation's file: its only one where there are no hard links,
+ * which is as safe but for a coordinator that stands still just before this rename.
+ */
+async function nameNewest(path: string, generation: number): Promise<string> {
+  for (;;) {
+    const [newest] = await generationsOf(path);
+    const own = `${path}.${newest}`;
+    const second = `${path}.${generation}.link`;
+    await rm(second, { force: true });
+    try {
+      await link(own, second);
+    } catch (error) {
+      if (!noLinks.includes((error as NodeJS.ErrnoException).code)) throw error;
+      await rename(own, path);
+      return path;
+    }
+    await rename(second, path);
+    // Where both were names of that file already, the rename did nothing.
+    await rm(second, { force: true });
+    // A newer one since then: this one may have taken the name back from it.
+    if ((await generationsOf(path))[0] === newest) return own;
+  }
 }
 
 /** Takes the file over for a generation and opens it for appending; rejects with `fenced`. */
@@ -100,22 +78,40 @@ export async function openJsonl(
   generation: number,
   isWhole: (line: string) => boolean = () => true,
 ): Promise<JsonlFile> {
-  const aside = `${path}.${generation}.tmp`;
-  let handle = await open(aside, 'w');
-  await copyWholeLines(path, handle, isWhole);
-  await handle.sync();
   try {
-    // Renaming over a newer generation's file would lose what that one appends.
+    return await takeOver(path, generation, isWhole);
+  } catch (error) {
+    // A newer life removes the files of older ones: then that is why, whatever was missing.
+    await checkFence(dirname(path), generation);
+    throw error;
+  }
+}
+
+async function takeOver(
+  path: string,
+  generation: number,
+  isWhole: (line: string) => boolean,
+): Promise<JsonlFile> {
+  const own = `${path}.${generation}`;
+  const aside = `${own}.tmp`;
+  const before = (await generationsOf(path)).filter((other) => other < generation);
+  let handle = await open(aside, 'w');
+  try {
+    await copyWholeLines(await sourceOf(path, before[0]), handle, isWhole);
+    await handle.sync();
     await checkFence(dirname(path), generation);
   } catch (error) {
     await handle.close();
     await rm(aside, { force: true });
     throw error;
   }
-  await rename(aside, path);
+  await rename(aside, own);
+  const named = await nameNewest(path, generation);
   await syncFolder(dirname(path));
+  for (const other of before) await rm(`${path}.${other}`, { force: true });
   let last: Promise<void> = Promise.resolve();
   return {
+    path: named,
     append(line, { sync }) {
       const next = last.then(async () => {
         await handle.writeFile(`${line}\n`);
@@ -126,10 +122,11 @@ export async function openJsonl(
     },
     async moveTail(keep, tail) {
       await last;
-      await writeLines(tail, readLines(path, keep));
-      const next = await writeLines(aside, readLines(path, 0, keep), true);
+      await writeLines(tail, readLines(named, keep));
+      const next = await writeLines(aside, readLines(named, 0, keep), true);
       await checkFence(dirname(path), generation);
-      await rename(aside, path);
+      await rename(aside, named);
+      if (named === own) await nameNewest(path, generation);
       await syncFolder(dirname(path));
       await handle.close();
       handle = next;
@@ -139,33 +136,4 @@ export async function openJsonl(
       await handle.close();
     },
   };
-}
-
-/**
- * Every whole line of a file (those numbered from `from` to before `until`), or none where there is no file. Only a newline ends a line: texts of
- * peers may hold whatever else Unicode calls a line's end.
- */
-export async function* readLines(
-  path: string,
-  from = 0,
-  until = Number.POSITIVE_INFINITY,
-): AsyncIterable<string> {
-  let handle: FileHandle;
-  try {
-    handle = await open(path, 'r');
-  } catch {
-    return;
-  }
-  let rest = '';
-  let number = 0;
-  for await (const text of handle.createReadStream({ encoding: 'utf8' }) as AsyncIterable<string>) {
-    const lines = (rest + text).split('\n');
-    rest = lines.pop() ?? '';
-    for (const line of lines) {
-      if (line === '') continue;
-      if (number >= until) return;
-      if (number >= from) yield line;
-      number += 1;
-    }
-  }
 }

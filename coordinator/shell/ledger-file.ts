@@ -7,7 +7,8 @@
 import { Failure } from '../../shared/core/failures.ts';
 import { type LedgerRecord, recordFault, recordLine } from '../../shared/core/ledger.ts';
 import { sha256Of } from '../../shared/adapters/fingerprint.ts';
-import { type JsonlFile, openJsonl, readLines } from './jsonl-file.ts';
+import { type JsonlFile, openJsonl } from './jsonl-file.ts';
+import { readLines } from './jsonl-lines.ts';
 
 export const sha256Text = (text: string): string => sha256Of(new TextEncoder().encode(text));
 
@@ -72,7 +73,7 @@ export async function openLedger(
   const file: JsonlFile = await openJsonl(path, generation, isRecord);
   const records: RecordHashes[] = [];
   const previousOf = (step: number) => (step === 0 ? identity : (records[step - 1]?.hash ?? ''));
-  for await (const line of readLines(path)) {
+  for await (const line of readLines(file.path)) {
     const step = records.length;
     let fault: string | null;
     let record: LedgerRecord | null = null;
@@ -86,7 +87,7 @@ export async function openLedger(
       await file.close();
       throw new Failure(
         'ledger-damaged',
-        `${path}: record ${step + 1} does not hold: ${fault}. Nothing was changed; restore the ` +
+        `${file.path}: record ${step + 1} does not hold: ${fault}. Nothing was changed; restore the ` +
           'file from a copy, or begin a new run',
       );
     }

@@ -3,7 +3,6 @@
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { replaceFile } from '../../shared/adapters/durable.ts';
 import { fingerprintOf } from '../../shared/adapters/fingerprint.ts';
 import { openDataset } from '../../shared/adapters/open-dataset.ts';
 import {
@@ -19,17 +18,28 @@ import type { LeftOut, Sample } from '../../shared/core/sample.ts';
 import type { Dataset } from '../../shared/ports/dataset.ts';
 import { parseSamples, samplesToJsonl } from '../../shared/wire/samples.ts';
 import type { RunContext } from './run-context.ts';
-import { prepareRunFolder, type RunRecord, readRun, writeRun } from './run-folder.ts';
+import {
+  createRun,
+  prepareRunFolder,
+  replaceFenced,
+  type RunRecord,
+  readRun,
+  takeGeneration,
+} from './run-folder.ts';
 import { configYaml } from './config-yaml.ts';
 
 export interface OpenedRun {
   folder: string;
+  generation: number;
   run: RunRecord;
   samples: Sample[];
   leftOut: LeftOut[];
   dataset: Dataset;
 }
 
+type Contents = Pick<OpenedRun, 'run' | 'samples' | 'leftOut'>;
+
+/** Looks at the data or at the run that is there, then takes the folder over. */
 export async function openRun(
   config: Config & { run: string },
   onIndex: (done: number, total: number) => void,
@@ -39,35 +49,56 @@ export async function openRun(
     throw new Failure('bad-option', '--data is missing: give a folder of images, or "synthetic"');
   const dataset = openDataset(config.data);
   const folder = config.run;
-  const known = await readRun(folder);
-  if (known !== null) {
-    const samples = await readSamples(folder, known);
-    const differences = methodDifference(known.method, methodOf(config, samples.length));
-    if (differences.length > 0)
-      throw new Failure(
-        'other-method',
-        `${folder} was begun with another method: ${describeDifference(differences)}. Resume ` +
-          'with the same method, or begin another run with another --run',
-      );
-    await prepareRunFolder(folder);
-    return { folder, run: known, samples, leftOut: [], dataset };
-  }
-  const index = await dataset.index(({ done, total }) => onIndex(done, total), signal);
-  const method = methodOf(config, index.samples.length);
+  const before = await readRun(folder);
+  const contents =
+    before === null
+      ? await newRun(config, dataset, onIndex, signal)
+      : await knownRun(config, folder, before);
   await prepareRunFolder(folder);
+  const generation = await takeGeneration(folder);
+  // Until this moment another coordinator could still make the run, or adopt its device class.
+  const run = await readRun(folder);
+  if (run !== null && before !== null) return { ...contents, folder, generation, dataset, run };
+  if (run !== null)
+    return { ...(await knownRun(config, folder, run)), folder, generation, dataset };
+  const list = samplesToJsonl(contents.samples, contents.leftOut);
+  await replaceFenced(folder, generation, 'samples.jsonl', list);
+  await replaceFenced(folder, generation, 'config.yaml', configYaml(config));
+  if (await createRun(folder, contents.run)) return { ...contents, folder, generation, dataset };
+  // This one stood still, and another has begun the run: the fence will say so.
+  const made = (await readRun(folder)) ?? contents.run;
+  return { ...(await knownRun(config, folder, made)), folder, generation, dataset };
+}
+
+async function newRun(
+  config: Config,
+  dataset: Dataset,
+  onIndex: (done: number, total: number) => void,
+  signal: AbortSignal,
+): Promise<Contents> {
+  const index = await dataset.index(({ done, total }) => onIndex(done, total), signal);
   const run: RunRecord = {
     version: 1,
-    method,
+    method: methodOf(config, index.samples.length),
     fingerprint: index.fingerprint,
     samples: index.samples.length,
     deviceClass: null,
     identity: null,
     reproducible: true,
   };
-  await replaceFile(join(folder, 'samples.jsonl'), samplesToJsonl(index.samples, index.leftOut));
-  await replaceFile(join(folder, 'config.yaml'), configYaml(config));
-  await writeRun(folder, run);
-  return { folder, run, samples: index.samples, leftOut: index.leftOut, dataset };
+  return { run, samples: index.samples, leftOut: index.leftOut };
+}
+
+async function knownRun(config: Config, folder: string, run: RunRecord): Promise<Contents> {
+  const samples = await readSamples(folder, run);
+  const differences = methodDifference(run.method, methodOf(config, samples.length));
+  if (differences.length > 0)
+    throw new Failure(
+      'other-method',
+      `${folder} was begun with another method: ${describeDifference(differences)}. Resume ` +
+        'with the same method, or begin another run with another --run',
+    );
+  return { run, samples, leftOut: [] };
 }
 
 /** The sample list that was decided when the run began. */

@@ -7,7 +7,8 @@
  */
 import { asFailure } from '../../shared/core/failures.ts';
 import { checkpointName, checkpointSteps, readManifest, writeCheckpoint } from './checkpoints.ts';
-import { checkpoint, type Record } from './commit.ts';
+import type { Record } from './commit.ts';
+import { checkpoint } from './save-checkpoint.ts';
 import { hashesOf, initialCopy } from './model-state.ts';
 import type { RunContext } from './run-context.ts';
 

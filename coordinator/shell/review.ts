@@ -10,7 +10,7 @@ import { readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { replaceFile, syncFolder } from '../../shared/adapters/durable.ts';
 import type { RunEvent } from '../../shared/core/events.ts';
-import { readLines } from './jsonl-file.ts';
+import { readLines } from './jsonl-lines.ts';
 import type { RunContext } from './run-context.ts';
 
 export interface Review {

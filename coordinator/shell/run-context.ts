@@ -35,6 +35,8 @@ export interface RunContext {
   /** Committed steps that are computed again after a conviction, or null. */
   review: Review | null;
   links: Map<string, WorkerLink>;
+  /** Settles when the checkpoint that is being written lies there. */
+  saving: Promise<unknown>;
   /** Samples by content hash; made when the first one is asked for. */
   byHash: Map<string, Sample> | null;
   /** Features of the survey in progress, [samples, featureWidth]. */

@@ -8,8 +8,8 @@
  * replaced (see `jsonl-file.ts`), so even a race between check and write commits nothing.
  */
 import { access, mkdir, open, readdir, readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import { replaceFile, syncFolder } from '../../shared/adapters/durable.ts';
+import { dirname, join, resolve } from 'node:path';
+import { createFile, replaceFile, syncFolder } from '../../shared/adapters/durable.ts';
 import { Failure } from '../../shared/core/failures.ts';
 import type { Method } from '../../shared/core/method.ts';
 import type { DeviceClass } from '../core/state.ts';
@@ -34,11 +34,21 @@ export interface CoordinatorAddress {
   generation: number;
 }
 
+/** Makes a folder whose name, and those of the folders made for it, are durable. */
+async function makeFolder(folder: string): Promise<void> {
+  const first = await mkdir(folder, { recursive: true });
+  if (first === undefined) return;
+  const above = dirname(resolve(first));
+  for (let at = resolve(folder); at !== above; at = dirname(at)) await syncFolder(dirname(at));
+}
+
 /** Makes sure the folder exists and can be written; says what to do where not. */
 export async function prepareRunFolder(folder: string): Promise<void> {
   try {
-    for (const part of ['', 'generations', 'warm', 'checkpoints'])
+    await makeFolder(folder);
+    for (const part of ['generations', 'warm', 'checkpoints'])
       await mkdir(join(folder, part), { recursive: true });
+    await syncFolder(folder);
   } catch (error) {
     const reason = (error as Error).message;
     throw new Failure(
@@ -67,8 +77,22 @@ export async function readRun(folder: string): Promise<RunRecord | null> {
   );
 }
 
-export const writeRun = (folder: string, run: RunRecord): Promise<void> =>
-  replaceFile(join(folder, 'run.json'), `${JSON.stringify(run, null, 2)}\n`);
+/** Replaces a small file of the folder, unless a newer generation owns it (`fenced`). */
+export const replaceFenced = (
+  folder: string,
+  generation: number,
+  name: string,
+  text: string,
+): Promise<void> => replaceFile(join(folder, name), text, () => checkFence(folder, generation));
+
+const runText = (run: RunRecord) => `${JSON.stringify(run, null, 2)}\n`;
+
+/** Makes `run.json`; false where another coordinator has made it meanwhile. */
+export const createRun = (folder: string, run: RunRecord): Promise<boolean> =>
+  createFile(join(folder, 'run.json'), runText(run));
+
+export const writeRun = (folder: string, run: RunRecord, generation: number): Promise<void> =>
+  replaceFenced(folder, generation, 'run.json', runText(run));
 
 async function generations(folder: string): Promise<number[]> {
   const names = await readdir(join(folder, 'generations'));
@@ -105,10 +129,11 @@ export async function checkFence(folder: string, generation: number): Promise<vo
     );
 }
 
-const addressFile = (folder: string) => join(folder, 'coordinator.json');
+const addressName = 'coordinator.json';
+const addressFile = (folder: string) => join(folder, addressName);
 
 export const writeAddress = (folder: string, address: CoordinatorAddress): Promise<void> =>
-  replaceFile(addressFile(folder), `${JSON.stringify(address)}\n`);
+  replaceFenced(folder, address.generation, addressName, `${JSON.stringify(address)}\n`);
 
 /** Removes the address of this coordinator or of one before it that died, not of a newer one. */
 export async function clearAddress(folder: string, generation: number): Promise<void> {

@@ -11,13 +11,8 @@ import type { EventBody } from '../../shared/core/events.ts';
 import { recordEvent } from './record-event.ts';
 import { advance } from '../core/advance.ts';
 import { type CoreEvent, type Effect, type State, surveyChunk } from '../core/state.ts';
-import {
-  adoptClass,
-  checkpoint,
-  commitStep,
-  finalCheckpoint,
-  type FinalCheckpoint,
-} from './commit.ts';
+import { adoptClass, commitStep } from './commit.ts';
+import { checkpoint, finalCheckpoint, type FinalCheckpoint } from './save-checkpoint.ts';
 import {
   beginReduce,
   type NodeSource,
@@ -30,7 +25,7 @@ import { heartbeatMs } from '../../shared/wire/limits.ts';
 import type { ConverseResponse } from '../../shared/wire/messages.ts';
 import type { RunContext } from './run-context.ts';
 import { reviewConvict } from './review.ts';
-import { writeRun } from './run-folder.ts';
+import { checkFence, writeRun } from './run-folder.ts';
 import { labelsOf, measureKnn } from './survey-features.ts';
 import { learningRates } from '../../shared/core/schedule.ts';
 
@@ -83,6 +78,9 @@ export function startRunLoop(
     running = true;
     try {
       for (let event = queue.shift(); event !== undefined; event = queue.shift()) {
+        // An overtaken coordinator must neither keep the workers that it has nor turn one away.
+        if (event.kind === 'tick' || event.kind === 'worker-connected')
+          await checkFence(context.folder, context.plan.generation);
         const turn = advance(state, event);
         state = turn.state;
         for (const line of turn.because) say(line);
@@ -90,7 +88,7 @@ export function startRunLoop(
       }
     } catch (error) {
       // A disk that fails, a fence: nothing more may be committed by this coordinator.
-      resolveEnded({ kind: 'failed', failure: asFailure(error) });
+      resolveEnded({ kind: 'failed', failure: await causeOf(error) });
     } finally {
       running = false;
     }
@@ -100,13 +98,18 @@ export function startRunLoop(
   function background(work: () => Promise<Unstamped | null>): void {
     work().then(
       (event) => event && dispatch(event),
-      (error: unknown) => {
-        const { code, message } = asFailure(error);
-        if (code === 'fenced') resolveEnded({ kind: 'failed', failure: asFailure(error) });
+      async (error: unknown) => {
+        const failure = await causeOf(error);
+        const { code, message } = failure;
+        if (code === 'fenced') resolveEnded({ kind: 'failed', failure });
         else dispatch({ kind: 'failed', code, message });
       },
     );
   }
+
+  /** A newer coordinator tidies up files of this one: then that is why, whatever went wrong. */
+  const causeOf = (error: unknown): Promise<Failure> =>
+    checkFence(context.folder, context.plan.generation).then(() => asFailure(error), asFailure);
 
   const record = (body: EventBody, because: string) => recordEvent(context, body, because);
 
@@ -147,7 +150,7 @@ export function startRunLoop(
       case 'mark-mixed':
         if (!context.run.reproducible) return;
         context.run.reproducible = false;
-        await writeRun(context.folder, context.run);
+        await writeRun(context.folder, context.run, plan.generation);
         await record(
           {
             kind: 'warning',
@@ -250,7 +253,11 @@ export function startRunLoop(
         return;
       case 'fail':
         await tellWorkers({
-          refused: { code: effect.code, message: effect.message, remedy: 'stop' },
+          refused: {
+            code: effect.code,
+            message: effect.message,
+            remedy: failures[effect.code].remedy,
+          },
         });
         resolveEnded({ kind: 'failed', failure: new Failure(effect.code, effect.message) });
         return;

@@ -82,9 +82,14 @@ export class Failure extends Error {
   }
 }
 
-/** The failure in an unknown error; anything else is `internal`. */
+/** What a file system answers where the disk is at fault and the program is not. */
+const diskErrors: readonly unknown[] = ['EDQUOT', 'EIO', 'ENOSPC', 'EROFS'];
+
+/** The failure in an unknown error; a disk's own is `disk`, anything else `internal`. */
 export function asFailure(error: unknown): Failure {
   if (error instanceof Failure) return error;
+  if (error instanceof Error && 'code' in error && diskErrors.includes(error.code))
+    return new Failure('disk', error.message, { cause: error });
   const message = error instanceof Error ? error.message : String(error);
   return new Failure('internal', message, { cause: error });
 }

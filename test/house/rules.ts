@@ -54,7 +54,6 @@ export const longFiles: readonly string[] = [
   'test/cli/setup.test.ts',
   'test/cli/verify.test.ts',
   'test/coordinator/core/advance.test.ts',
-  'test/support/core-cluster.ts',
   'worker/compute/compiled/kernels-plain.ts',
   'worker/compute/compiled/recorder.ts',
   'worker/compute/wasm-kernels.ts',

@@ -9,6 +9,7 @@ import {
   checkpointSteps,
   type CheckpointRequest,
   checkpointsKept,
+  clearUnfinished,
   pruneCheckpoints,
   readCheckpoint,
   readManifest,
@@ -203,4 +204,17 @@ test('a fenced coordinator leaves the checkpoints as they are', async (t) => {
   assert.deepEqual(await checkpointSteps(folder), [3]);
   assert.equal((await readManifest(folder, 3))?.digest, digest);
   assert.ok((await readdir(join(folder, 'checkpoints'))).includes(checkpointName(3)));
+});
+
+test('a new life tidies up what older ones left unfinished, and nothing else', async (t) => {
+  const folder = await runFolder(t);
+  const root = join(folder, 'checkpoints');
+  await writeCheckpoint(requestOf(folder, 1));
+  for (const generation of [1, 2, 3]) await mkdir(join(root, `step-00000002.${generation}.tmp`));
+  await clearUnfinished(folder, 2);
+  assert.deepEqual((await readdir(root)).sort(), [
+    'step-00000001',
+    'step-00000002.2.tmp',
+    'step-00000002.3.tmp',
+  ]);
 });

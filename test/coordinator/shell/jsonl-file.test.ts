@@ -1,9 +1,10 @@
 /** Append-only files that belong to one life of a coordinator. */
 import assert from 'node:assert/strict';
-import { appendFile, readdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { appendFile, readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { openJsonl, readLines } from '../../../coordinator/shell/jsonl-file.ts';
+import { openJsonl } from '../../../coordinator/shell/jsonl-file.ts';
+import { readLines } from '../../../coordinator/shell/jsonl-lines.ts';
 import { takeGeneration } from '../../../coordinator/shell/run-folder.ts';
 import { Failure } from '../../../shared/core/failures.ts';
 import { runFolder } from '../../support/tiny-run.ts';
@@ -111,4 +112,28 @@ test('only a newline ends a line', async (t) => {
   await file.append('é'.repeat(100_000), { sync: false });
   await file.close();
   assert.deepEqual(await linesOf(path), [odd, 'é'.repeat(100_000)]);
+});
+
+test('the plain name is the newest generation’s, whose lines nobody writes over', async (t) => {
+  const path = await place(t);
+  const folder = dirname(path);
+  await (await openJsonl(path, 1)).append('{"a":1}', { sync: true });
+  const second = await openJsonl(path, 2);
+  await second.append('{"a":2}', { sync: true });
+  // What a coordinator does that stood still since before the second one: its copy, and its name.
+  await writeFile(`${path}.1`, '{"a":1}\n');
+  await writeFile(`${path}.stale`, '{"a":1}\n');
+  await rename(`${path}.stale`, path);
+  assert.deepEqual(await linesOf(second.path), ['{"a":1}', '{"a":2}']);
+  const third = await openJsonl(path, 3);
+  assert.deepEqual(await linesOf(path), ['{"a":1}', '{"a":2}']);
+  const names = (await readdir(folder)).filter((name) => name.startsWith('x.jsonl'));
+  assert.deepEqual(names.sort(), ['x.jsonl', 'x.jsonl.3']);
+  // What a person does who puts another file there.
+  await writeFile(`${path}.other`, '{"b":1}\n');
+  await rename(`${path}.other`, path);
+  await (await openJsonl(path, 4)).close();
+  assert.deepEqual(await linesOf(path), ['{"b":1}']);
+  await second.close();
+  await third.close();
 });

@@ -18,7 +18,7 @@ import { sha256Of } from '../../../shared/adapters/fingerprint.ts';
 import { childrenOf, leavesOf, type NodeId, rootOf } from '../../../shared/core/tree.ts';
 import { bucketCredit, bucketElements } from '../../../shared/wire/limits.ts';
 import { bytesOf } from '../../../shared/wire/tensors.ts';
-import { drawsOf } from '../../support/core-cluster.ts';
+import { drawsOf } from '../../support/draws.ts';
 import { payloadOf, plainSum, threeBuckets, tinyModel } from '../../support/tiny-run.ts';
 
 const rates = { base: 0.25, predictor: 0.5 };

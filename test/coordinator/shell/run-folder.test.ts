@@ -73,7 +73,7 @@ test('a run record comes back as it was written; other files are refused', async
     identity: null,
     reproducible: true,
   };
-  await writeRun(folder, run);
+  await writeRun(folder, run, 1);
   assert.deepEqual(await readRun(folder), run);
   for (const text of ['{"version":2}', '{"vers', '']) {
     await writeFile(join(folder, 'run.json'), text);

@@ -4,7 +4,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { replaceFile, syncFolder } from '../../../shared/adapters/durable.ts';
+import { createFile, replaceFile, syncFolder } from '../../../shared/adapters/durable.ts';
 
 async function folderOf(t: TestContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'tandem-durable-'));
@@ -48,4 +48,25 @@ test('a folder that is not there is an error with its name', async (t) => {
   const missing = join(await folderOf(t), 'nowhere');
   await assert.rejects(replaceFile(join(missing, 'x'), ''), /nowhere/);
   await assert.rejects(syncFolder(missing), /nowhere/);
+});
+
+test('where the last look forbids it, the file stays as it is and nothing is left over', async (t) => {
+  const folder = await folderOf(t);
+  const path = join(folder, 'x');
+  await replaceFile(path, 'old');
+  const forbidden = () => Promise.reject(new Error('overtaken'));
+  await assert.rejects(replaceFile(path, 'new', forbidden), /overtaken/);
+  assert.equal(await readFile(path, 'utf8'), 'old');
+  assert.deepEqual(await readdir(folder), ['x']);
+});
+
+test('a file that must be new is made once, and whoever comes later changes nothing', async (t) => {
+  const folder = await folderOf(t);
+  const path = join(folder, 'x');
+  const made = await Promise.all(['a', 'b', 'c'].map((text) => createFile(path, text)));
+  assert.equal(made.filter(Boolean).length, 1);
+  const text = await readFile(path, 'utf8');
+  assert.equal(await createFile(path, 'later'), false);
+  assert.equal(await readFile(path, 'utf8'), text);
+  assert.deepEqual(await readdir(folder), ['x']);
 });

@@ -1,0 +1,80 @@
+/**
+ * Checkpoints of the state as it stands: beside training, and the one with which a run stops or ends.
+ */
+import { join } from 'node:path';
+import { fromF64Bits } from '../../shared/core/ledger.ts';
+import {
+  checkpointName,
+  type Manifest,
+  pruneCheckpoints,
+  readManifest,
+  writeCheckpoint,
+} from './checkpoints.ts';
+import type { Record } from './commit.ts';
+import { readCurrent } from './model-state.ts';
+import type { RunContext } from './run-context.ts';
+
+/** Writes a checkpoint of the current state while training goes on; one at a time. */
+export function checkpoint(context: RunContext, record: Record): Promise<Manifest> {
+  const next = context.saving.then(() => saveCheckpoint(context, record));
+  context.saving = next.catch(() => undefined);
+  return next;
+}
+
+async function saveCheckpoint(context: RunContext, record: Record): Promise<Manifest> {
+  const { folder, plan, model, run } = context;
+  const written = writeCheckpoint({
+    folder,
+    generation: plan.generation,
+    architecture: model.architecture,
+    copy: model.current,
+    step: model.step,
+    identity: run.identity ?? '',
+    hashes: model.hashes,
+    record: model.step === 0 ? null : (context.ledger?.at(model.step - 1)?.hash ?? null),
+    reproducible: run.reproducible,
+  });
+  readCurrent(model, written);
+  const manifest = await written;
+  await pruneCheckpoints(folder);
+  await record(
+    {
+      kind: 'checkpoint-saved',
+      checkpoint: join('checkpoints', checkpointName(manifest.step)),
+      digest: manifest.digest,
+      bytes: manifest.bytes,
+    },
+    manifest.step === 0 ? 'the first weights are drawn' : 'it is due',
+  );
+  await context.picture.write(folder);
+  return manifest;
+}
+
+export interface FinalCheckpoint {
+  digest: string;
+  /** Relative to the run folder. */
+  path: string;
+  step: number;
+  loss: number;
+  std: number;
+}
+
+/** The checkpoint with which a run stops or ends, unless it lies there already. */
+export async function finalCheckpoint(
+  context: RunContext,
+  record: Record,
+): Promise<FinalCheckpoint> {
+  const { folder, model, ledger } = context;
+  const there = await readManifest(folder, model.step);
+  const whole =
+    there?.hashes.weights === model.hashes.weights && there.identity === context.run.identity;
+  const manifest = whole && there ? there : await checkpoint(context, record);
+  const last = ledger?.at(model.step - 1);
+  return {
+    digest: manifest.digest,
+    path: join('checkpoints', checkpointName(manifest.step)),
+    step: manifest.step,
+    loss: last ? fromF64Bits(last.loss) : Number.NaN,
+    std: last ? fromF64Bits(last.std) : Number.NaN,
+  };
+}

@@ -1,0 +1,91 @@
+/**
+ * Known bugs, to be put back one at a time: texts of compiled files and what stands in their place.
+ * The simulator must find every one of them; a text that does not stand exactly once in its file
+ * (the code around it has changed) is an error that names the mutation.
+ */
+export interface Mutation {
+  name: string;
+  edits: readonly Edit[];
+}
+
+export interface Edit {
+  /** Compiled file, below dist/. */
+  file: string;
+  from: string;
+  to: string;
+}
+
+const mutation = (
+  name: string,
+  ...edits: [file: string, from: string, to: string][]
+): Mutation => ({
+  name,
+  edits: edits.map(([file, from, to]) => ({ file: `${file}.js`, from, to })),
+});
+
+export const mutations: readonly Mutation[] = [
+  mutation('a dead worker’s leaf stays leased for ever', [
+    'coordinator/core/leases',
+    'release(worker.lease.node);',
+    '',
+  ]),
+  mutation('a late duplicate is added twice', [
+    'coordinator/core/results',
+    'if (taken) {',
+    'if (taken && Number.isNaN(first)) {',
+  ]),
+  mutation('a gradient of an old generation is accepted', [
+    'coordinator/core/results',
+    'event.generation !== state.plan.generation || event.step',
+    'event.step',
+  ]),
+  mutation('a rejoining worker keeps stale weights', [
+    'worker/shell/session',
+    'if (run.loaded.hash === hash)',
+    "if (run.loaded.hash !== '')",
+  ]),
+  mutation('the last worker’s leaving resets the run', [
+    'coordinator/core/membership',
+    'because.push(`lost ${id}: ${reason}`);',
+    'if (Object.keys(state.workers).length === 0) state.step = 0;',
+  ]),
+  mutation('a commit is acknowledged before it is durable', [
+    'coordinator/shell/ledger-file',
+    '{ sync: true }',
+    '{ sync: false }',
+  ]),
+  mutation('a commit is announced while it is being written', [
+    'coordinator/shell/commit',
+    'await ledger.commit(sealed);',
+    'void ledger.commit(sealed);',
+  ]),
+  mutation('a commit is announced after another coordinator took over', [
+    'coordinator/shell/commit',
+    '// will hold this record.\n    await checkFence(folder, plan.generation);',
+    '',
+  ]),
+  mutation('the run folder’s own name is not durable', [
+    'coordinator/shell/run-folder',
+    'await syncFolder(dirname(at));',
+    'void at;',
+  ]),
+  mutation('an overtaken coordinator finds out only when it commits', [
+    'coordinator/shell/run-loop',
+    "if (event.kind === 'tick' || event.kind === 'worker-connected')",
+    "if (event.kind === 'tock')",
+  ]),
+  mutation('gradients are summed in the order of their arrival', [
+    'coordinator/core/advance',
+    '.sort((a, b) => (a.leaves[0]?.leaf ?? 0) - (b.leaves[0]?.leaf ?? 0))',
+    '',
+  ]),
+  mutation(
+    'one leaf leased to two is counted twice',
+    ['coordinator/core/leases', 'setLeaves(state, node, worker.id);', ''],
+    [
+      'coordinator/core/results',
+      'state.finished.some((f) => f.leaves',
+      'state.finished.some((f) => f.worker === worker.id && f.leaves',
+    ],
+  ),
+];
