@@ -24,15 +24,15 @@ const mutation = (
 });
 
 export const mutations: readonly Mutation[] = [
-  mutation('a dead worker’s leaf stays leased for ever', [
-    'coordinator/core/leases',
-    'release(worker.lease.node);',
-    '',
-  ]),
+  mutation(
+    'a dead worker’s leaf stays leased for ever',
+    ['coordinator/core/membership', 'delete state.workers[id];', "worker.phase = 'joining';"],
+    ['coordinator/core/leases', 'if (worker)\n        worker.lease = null;', ''],
+  ),
   mutation('a late duplicate is added twice', [
     'coordinator/core/results',
-    'if (taken) {',
-    'if (taken && Number.isNaN(first)) {',
+    'finishedLeaves(state).slice(first, end).includes(true)',
+    'Number.isNaN(first)',
   ]),
   mutation('a gradient of an old generation is accepted', [
     'coordinator/core/results',
@@ -50,15 +50,35 @@ export const mutations: readonly Mutation[] = [
     'if (Object.keys(state.workers).length === 0) state.step = 0;',
   ]),
   mutation('a commit is acknowledged before it is durable', [
-    'coordinator/shell/ledger-file',
-    '{ sync: true }',
-    '{ sync: false }',
+    'coordinator/shell/jsonl-file',
+    'await handle.datasync();',
+    '',
   ]),
   mutation('a commit is announced while it is being written', [
     'coordinator/shell/commit',
     'await ledger.commit(sealed);',
     'void ledger.commit(sealed);',
   ]),
+  mutation('gradients are summed in the order of their arrival', [
+    'coordinator/core/advance',
+    '.sort((a, b) => (a.leaves[0]?.leaf ?? 0) - (b.leaves[0]?.leaf ?? 0))',
+    '',
+  ]),
+  mutation(
+    'one leaf leased to two is counted twice',
+    [
+      'coordinator/core/leases',
+      'if (lease !== null && !lease.overdue && !lease.check)',
+      'if (false)',
+    ],
+    [
+      'coordinator/core/results',
+      'finishedLeaves(state).slice(first, end).includes(true)',
+      'state.finished.some((f) => f.worker === done.worker && f.leaves[0].leaf === first)',
+    ],
+    ['coordinator/core/results', 'trimLeases(state, effects);', ''],
+  ),
+  // What the simulator itself has found.
   mutation('a commit is announced after another coordinator took over', [
     'coordinator/shell/commit',
     '// will hold this record.\n    await checkFence(folder, plan.generation);',
@@ -74,18 +94,4 @@ export const mutations: readonly Mutation[] = [
     "if (event.kind === 'tick' || event.kind === 'worker-connected')",
     "if (event.kind === 'tock')",
   ]),
-  mutation('gradients are summed in the order of their arrival', [
-    'coordinator/core/advance',
-    '.sort((a, b) => (a.leaves[0]?.leaf ?? 0) - (b.leaves[0]?.leaf ?? 0))',
-    '',
-  ]),
-  mutation(
-    'one leaf leased to two is counted twice',
-    ['coordinator/core/leases', 'setLeaves(state, node, worker.id);', ''],
-    [
-      'coordinator/core/results',
-      'state.finished.some((f) => f.leaves',
-      'state.finished.some((f) => f.worker === worker.id && f.leaves',
-    ],
-  ),
 ];
