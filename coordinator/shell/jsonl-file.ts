@@ -7,9 +7,10 @@
  * newest. A torn last line (no newline: the process died while writing) is cut, and so is a last line
  * that is not whole (its end reached the disk before a power cut, and what stands before did not).
  */
-import { link, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
-import { basename, dirname } from 'node:path';
-import { noLinks, syncFolder } from '../../shared/adapters/durable.ts';
+import { open, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { syncFolder } from '../../shared/adapters/durable.ts';
+import { generationsOf, nameNewest, sourceOf } from './generation-names.ts';
 import { copyWholeLines, readLines, writeLines } from './jsonl-lines.ts';
 import { checkFence } from './run-folder.ts';
 
@@ -21,55 +22,6 @@ export interface JsonlFile {
   /** Moves every line from number `keep` on to another file, durably; a crash leaves both whole. */
   moveTail(keep: number, aside: string): Promise<void>;
   close(): Promise<void>;
-}
-
-/** The generations that have a file of this name, newest first. */
-async function generationsOf(path: string): Promise<number[]> {
-  const prefix = `${basename(path)}.`;
-  const names = await readdir(dirname(path));
-  return names
-    .filter((name) => name.startsWith(prefix) && /^\d+$/.test(name.slice(prefix.length)))
-    .map((name) => Number(name.slice(prefix.length)))
-    .sort((a, b) => b - a);
-}
-
-/**
- * The file to go on from. The plain name may lead to another file than the newest: to an older copy,
- * put there by a life that stood still, which is the beginning of the newest; or to what a person has
- * put there, which counts.
- */
-async function sourceOf(path: string, newest: number | undefined): Promise<string> {
-  if (newest === undefined) return path;
-  const own = `${path}.${newest}`;
-  const [mine, plain] = await Promise.all([own, path].map((one) => stat(one).catch(() => null)));
-  if (!mine || !plain || (mine.ino === plain.ino && mine.dev === plain.dev)) return own;
-  const [ours, theirs] = await Promise.all([readFile(own), readFile(path)]);
-  return ours.subarray(0, theirs.length).equals(theirs) ? own : path;
-}
-
-/**
- * Makes `path` a name of the newest generation's file: its only one where there are no hard links,
- * which is as safe but for a coordinator that stands still just before this rename.
- */
-async function nameNewest(path: string, generation: number): Promise<string> {
-  for (;;) {
-    const [newest] = await generationsOf(path);
-    const own = `${path}.${newest}`;
-    const second = `${path}.${generation}.link`;
-    await rm(second, { force: true });
-    try {
-      await link(own, second);
-    } catch (error) {
-      if (!noLinks.includes((error as NodeJS.ErrnoException).code)) throw error;
-      await rename(own, path);
-      return path;
-    }
-    await rename(second, path);
-    // Where both were names of that file already, the rename did nothing.
-    await rm(second, { force: true });
-    // A newer one since then: this one may have taken the name back from it.
-    if ((await generationsOf(path))[0] === newest) return own;
-  }
 }
 
 /** Takes the file over for a generation and opens it for appending; rejects with `fenced`. */

@@ -43,6 +43,7 @@ export const longFiles: readonly string[] = [
   'coordinator/core/state.ts',
   'coordinator/main.ts',
   'coordinator/shell/checkpoints.ts',
+  'coordinator/shell/commit.ts',
   'coordinator/shell/reducer.ts',
   'coordinator/shell/run-loop.ts',
   'coordinator/shell/training-service.ts',

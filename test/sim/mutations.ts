@@ -5,6 +5,8 @@
  */
 export interface Mutation {
   name: string;
+  /** A seed that found it: tried first. */
+  likely: number;
   edits: readonly Edit[];
 }
 
@@ -17,75 +19,85 @@ export interface Edit {
 
 const mutation = (
   name: string,
+  likely: number,
   ...edits: [file: string, from: string, to: string][]
 ): Mutation => ({
   name,
+  likely,
   edits: edits.map(([file, from, to]) => ({ file: `${file}.js`, from, to })),
 });
 
 export const mutations: readonly Mutation[] = [
-  mutation('a dead worker’s leaf stays leased for ever', [
-    'coordinator/core/leases',
-    'release(worker.lease.node);',
-    '',
-  ]),
-  mutation('a late duplicate is added twice', [
+  mutation(
+    'a dead worker’s leaf stays leased for ever',
+    53,
+    ['coordinator/core/membership', 'delete state.workers[id];', "worker.phase = 'joining';"],
+    ['coordinator/core/leases', 'if (worker)\n        worker.lease = null;', ''],
+  ),
+  mutation('a late duplicate is added twice', 3, [
     'coordinator/core/results',
-    'if (taken) {',
-    'if (taken && Number.isNaN(first)) {',
+    'finishedLeaves(state).slice(first, end).includes(true)',
+    'Number.isNaN(first)',
   ]),
-  mutation('a gradient of an old generation is accepted', [
+  mutation('a gradient of an old generation is accepted', 25, [
     'coordinator/core/results',
     'event.generation !== state.plan.generation || event.step',
     'event.step',
   ]),
-  mutation('a rejoining worker keeps stale weights', [
+  mutation('a rejoining worker keeps stale weights', 1, [
     'worker/shell/session',
     'if (run.loaded.hash === hash)',
     "if (run.loaded.hash !== '')",
   ]),
-  mutation('the last worker’s leaving resets the run', [
+  mutation('the last worker’s leaving resets the run', 22, [
     'coordinator/core/membership',
     'because.push(`lost ${id}: ${reason}`);',
     'if (Object.keys(state.workers).length === 0) state.step = 0;',
   ]),
-  mutation('a commit is acknowledged before it is durable', [
-    'coordinator/shell/ledger-file',
-    '{ sync: true }',
-    '{ sync: false }',
+  mutation('a commit is acknowledged before it is durable', 1, [
+    'coordinator/shell/jsonl-file',
+    'await handle.datasync();',
+    'await Promise.resolve();',
   ]),
-  mutation('a commit is announced while it is being written', [
+  mutation('a commit is announced while it is being written', 1, [
     'coordinator/shell/commit',
     'await ledger.commit(sealed);',
     'void ledger.commit(sealed);',
   ]),
-  mutation('a commit is announced after another coordinator took over', [
-    'coordinator/shell/commit',
-    '// will hold this record.\n    await checkFence(folder, plan.generation);',
-    '',
-  ]),
-  mutation('the run folder’s own name is not durable', [
-    'coordinator/shell/run-folder',
-    'await syncFolder(dirname(at));',
-    'void at;',
-  ]),
-  mutation('an overtaken coordinator finds out only when it commits', [
-    'coordinator/shell/run-loop',
-    "if (event.kind === 'tick' || event.kind === 'worker-connected')",
-    "if (event.kind === 'tock')",
-  ]),
-  mutation('gradients are summed in the order of their arrival', [
+  mutation('gradients are summed in the order of their arrival', 1, [
     'coordinator/core/advance',
     '.sort((a, b) => (a.leaves[0]?.leaf ?? 0) - (b.leaves[0]?.leaf ?? 0))',
     '',
   ]),
   mutation(
     'one leaf leased to two is counted twice',
-    ['coordinator/core/leases', 'setLeaves(state, node, worker.id);', ''],
+    1,
+    [
+      'coordinator/core/leases',
+      'if (lease !== null && !lease.overdue && !lease.check)',
+      'if (false)',
+    ],
     [
       'coordinator/core/results',
-      'state.finished.some((f) => f.leaves',
-      'state.finished.some((f) => f.worker === worker.id && f.leaves',
+      'finishedLeaves(state).slice(first, end).includes(true)',
+      'state.finished.some((f) => f.worker === done.worker && f.leaves[0].leaf === first)',
     ],
+    ['coordinator/core/results', 'trimLeases(state, effects);', ''],
   ),
+  // What the simulator itself has found.
+  mutation('a commit is announced after another coordinator took over', 92, [
+    'coordinator/shell/commit',
+    '// will hold this record.\n    await checkFence(folder, plan.generation);',
+    '',
+  ]),
+  mutation('the run folder’s own name is not durable', 22, [
+    'coordinator/shell/run-folder',
+    'await syncFolder(dirname(at));',
+    'void at;',
+  ]),
+  mutation('an overtaken coordinator finds out only when it commits', 472, [
+    'coordinator/shell/run-loop',
+    "if (event.kind === 'tick' || event.kind === 'worker-connected')",
+    "if (event.kind === 'tock')",
+  ]),
 ];
