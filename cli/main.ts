@@ -14,6 +14,7 @@ import { benchComputeCommand, benchTrainCommand } from './commands/bench.ts';
 import { coordinatorCommand } from './commands/coordinator.ts';
 import { dataPreviewCommand } from './commands/data-preview.ts';
 import { digestCommand } from './commands/digest.ts';
+import { drainCommand } from './commands/drain.ts';
 import { statusCommand } from './commands/status.ts';
 import { trainCommand } from './commands/train.ts';
 import { watchCommand } from './commands/watch.ts';
@@ -27,6 +28,7 @@ export const commands: readonly CommandSpec[] = [
   workerCommand,
   watchCommand,
   statusCommand,
+  drainCommand,
   digestCommand,
   dataPreviewCommand,
   benchComputeCommand,

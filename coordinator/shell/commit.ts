@@ -11,7 +11,7 @@ import { type LedgerRecord, f64Bits, fromF64Bits, sealRecord } from '../../share
 import { epochsAfter } from '../../shared/core/order.ts';
 import { learningRates } from '../../shared/core/schedule.ts';
 import { treeMeanF64 } from '../../shared/core/tree.ts';
-import type { DeviceClass, LeafReport } from '../core/state.ts';
+import type { DeviceClass, LeafReport, Share } from '../core/state.ts';
 import {
   checkpointName,
   type Manifest,
@@ -23,6 +23,7 @@ import { openLedger, sha256Text } from './ledger-file.ts';
 import { readCurrent, swap } from './model-state.ts';
 import type { Reduced } from './reducer.ts';
 import type { RunContext } from './run-context.ts';
+import { endReview } from './review.ts';
 import { checkFence, type RunRecord, writeRun } from './run-folder.ts';
 import { writeWarmSlot } from './warm-slots.ts';
 
@@ -55,6 +56,8 @@ export interface CommitTask {
   leaves: LeafReport[];
   /** Live workers. */
   workers: number;
+  /** Whose sums it is made of. */
+  shares: Share[];
   reduced: Reduced;
   /** Wall time of the step. */
   seconds: number;
@@ -70,6 +73,10 @@ export async function commitStep(
   await checkFence(folder, plan.generation);
   const sealed = recordOf(context, task, ledger.previousOf(task.step));
   await ledger.commit(sealed);
+  if (context.review !== null && task.step + 1 >= context.review.until) {
+    await endReview(folder);
+    context.review = null;
+  }
   const { weights, momentum, statistics } = sealed;
   swap(model, { weights, momentum, statistics });
   await record(committedEvent(context, sealed, task), 'all its micro-batches are summed');
@@ -104,7 +111,7 @@ function recordOf(context: RunContext, task: CommitTask, previous: string): Ledg
 export function committedEvent(
   context: Pick<RunContext, 'run' | 'plan'>,
   sealed: Pick<LedgerRecord, 'step' | 'loss' | 'std' | 'hash'>,
-  task: Pick<CommitTask, 'seconds' | 'workers'> | null,
+  task: Pick<CommitTask, 'seconds' | 'workers' | 'shares'> | null,
 ): EventBody {
   const { method } = context.run;
   return {
@@ -116,6 +123,7 @@ export function committedEvent(
     imagesPerSecond: task === null ? 0 : method.batch / task.seconds,
     workers: task?.workers ?? 0,
     record: sealed.hash,
+    ...(task === null ? {} : { shares: task.shares, audit: context.plan.audit }),
   };
 }
 

@@ -14,6 +14,8 @@ import { checkFence } from './run-folder.ts';
 export interface JsonlFile {
   /** Appends whole lines in the order of the calls. Durable on return where `sync` is asked for. */
   append(line: string, options: { sync: boolean }): Promise<void>;
+  /** Moves every line from number `keep` on to another file, durably; a crash leaves both whole. */
+  moveTail(keep: number, aside: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -50,10 +52,31 @@ async function copyWholeLines(from: string, to: FileHandle): Promise<void> {
   }
 }
 
+/** Writes lines to a new file, durable on return; the handle stays open where it is asked for. */
+async function writeLines(path: string, lines: AsyncIterable<string>): Promise<null>;
+async function writeLines(
+  path: string,
+  lines: AsyncIterable<string>,
+  keepOpen: true,
+): Promise<FileHandle>;
+async function writeLines(
+  path: string,
+  lines: AsyncIterable<string>,
+  keepOpen = false,
+): Promise<FileHandle | null> {
+  const handle = await open(path, 'w');
+  for await (const line of lines) await handle.writeFile(`${line}\n`);
+  await handle.sync();
+  if (keepOpen) return handle;
+  await handle.close();
+  await syncFolder(dirname(path));
+  return null;
+}
+
 /** Takes the file over for a generation and opens it for appending; rejects with `fenced`. */
 export async function openJsonl(path: string, generation: number): Promise<JsonlFile> {
   const aside = `${path}.${generation}.tmp`;
-  const handle = await open(aside, 'w');
+  let handle = await open(aside, 'w');
   await copyWholeLines(path, handle);
   await handle.sync();
   try {
@@ -76,6 +99,16 @@ export async function openJsonl(path: string, generation: number): Promise<Jsonl
       last = next.catch(() => undefined);
       return next;
     },
+    async moveTail(keep, tail) {
+      await last;
+      await writeLines(tail, readLines(path, keep));
+      const next = await writeLines(aside, readLines(path, 0, keep), true);
+      await checkFence(dirname(path), generation);
+      await rename(aside, path);
+      await syncFolder(dirname(path));
+      await handle.close();
+      handle = next;
+    },
     async close() {
       await last;
       await handle.close();
@@ -84,10 +117,14 @@ export async function openJsonl(path: string, generation: number): Promise<Jsonl
 }
 
 /**
- * Every whole line of a file, or none where there is no file. Only a newline ends a line: texts of
+ * Every whole line of a file (those numbered from `from` to before `until`), or none where there is no file. Only a newline ends a line: texts of
  * peers may hold whatever else Unicode calls a line's end.
  */
-export async function* readLines(path: string): AsyncIterable<string> {
+export async function* readLines(
+  path: string,
+  from = 0,
+  until = Number.POSITIVE_INFINITY,
+): AsyncIterable<string> {
   let handle: FileHandle;
   try {
     handle = await open(path, 'r');
@@ -95,9 +132,15 @@ export async function* readLines(path: string): AsyncIterable<string> {
     return;
   }
   let rest = '';
+  let number = 0;
   for await (const text of handle.createReadStream({ encoding: 'utf8' }) as AsyncIterable<string>) {
     const lines = (rest + text).split('\n');
     rest = lines.pop() ?? '';
-    for (const line of lines) if (line !== '') yield line;
+    for (const line of lines) {
+      if (line === '') continue;
+      if (number >= until) return;
+      if (number >= from) yield line;
+      number += 1;
+    }
   }
 }

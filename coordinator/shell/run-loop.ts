@@ -29,12 +29,15 @@ import {
 import { heartbeatMs } from '../../shared/wire/limits.ts';
 import type { ConverseResponse } from '../../shared/wire/messages.ts';
 import type { RunContext } from './run-context.ts';
+import { reviewConvict } from './review.ts';
 import { writeRun } from './run-folder.ts';
 import { labelsOf, measureKnn } from './survey-features.ts';
 import { learningRates } from '../../shared/core/schedule.ts';
 
 export type Ended =
   | { kind: 'finished'; stopped: boolean; checkpoint: FinalCheckpoint }
+  /** Earlier steps must be looked at again: this life ends, and the next begins before them. */
+  | { kind: 'rewind' }
   | { kind: 'failed'; failure: Failure };
 
 type Unstamped = CoreEvent extends infer E ? (E extends CoreEvent ? Omit<E, 'now'> : never) : never;
@@ -119,6 +122,7 @@ export function startRunLoop(
             fingerprint: context.run.fingerprint,
             samples: plan.samples,
             heartbeatMs,
+            step: state.step,
           },
         });
         return;
@@ -186,6 +190,26 @@ export function startRunLoop(
         return;
       case 'pause-reduce':
         pause?.abort();
+        return;
+      case 'discard-reduce':
+        pause?.abort();
+        progress = null;
+        sealed = null;
+        return;
+      case 'shrink': {
+        const { attempt, end } = effect;
+        links.get(effect.worker)?.send({ shrink: { generation: plan.generation, attempt, end } });
+        return;
+      }
+      case 'drain':
+        links.get(effect.worker)?.send({ drain: { reason: 'it is asked to leave' } });
+        return;
+      case 'release':
+        links.get(effect.worker)?.send({ released: {} });
+        dropLink(effect.worker, 'it was drained');
+        return;
+      case 'review':
+        if (await reviewConvict(context, effect.worker)) resolveEnded({ kind: 'rewind' });
         return;
       case 'commit': {
         const reduced = sealed;

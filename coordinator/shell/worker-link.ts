@@ -5,7 +5,7 @@
 import { crc32 } from 'node:zlib';
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { key, type NodeId } from '../../shared/core/tree.ts';
-import { bucketCredit } from '../../shared/wire/limits.ts';
+import { bucketCredit, bucketMs } from '../../shared/wire/limits.ts';
 import type {
   BucketMessage,
   BucketWish,
@@ -33,6 +33,7 @@ export class WorkerLink {
   private gradients: GradientStream | null = null;
   private readonly pending: Pending[] = [];
   private gone: string | null = null;
+  private patience: NodeJS.Timeout | undefined;
 
   constructor(id: string, control: ControlStream) {
     this.id = id;
@@ -82,8 +83,18 @@ export class WorkerLink {
         return;
       }
       this.pending.push({ wish, bytes: 4 * elements, resolve, reject });
+      if (this.pending.length === 1) this.expectBucket();
       this.gradients.write(wish);
     });
+  }
+
+  /** The oldest wish is answered within `bucketMs`, or the gradient is looked for elsewhere. */
+  private expectBucket(): void {
+    clearTimeout(this.patience);
+    if (this.pending.length === 0) return;
+    const late = () =>
+      this.rejectAll(`no bucket of its gradient came within ${bucketMs / 1000} s`, false);
+    this.patience = setTimeout(late, bucketMs).unref();
   }
 
   private take(message: BucketMessage): void {
@@ -96,9 +107,11 @@ export class WorkerLink {
       return;
     }
     head.resolve(message.data);
+    this.expectBucket();
   }
 
   private rejectAll(reason: string, hostile: boolean): void {
+    clearTimeout(this.patience);
     for (const { reject } of this.pending.splice(0))
       reject(new WorkerGone(this.id, reason, hostile));
   }

@@ -84,6 +84,8 @@ export interface Operation {
   requireGpu: boolean;
   mixedDevices: boolean;
   /** Steps between checkpoints. */
+  /** Share of the micro-batches that two workers compute, 0 to 1. */
+  audit: number;
   checkpointEvery: number;
   /** Stop (with a checkpoint) once this many steps are committed; null: at the end. */
   stopAt: number | null;
