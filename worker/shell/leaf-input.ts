@@ -61,7 +61,7 @@ export async function prepareLeaf(
 ): Promise<PreparedLeaf> {
   const { seed, batch, microBatch, augmentation, canvas } = method;
   const positions = leafPositions(step, leaf, batch, microBatch);
-  const chosen = positions.map((q) => sampleOf(samples, sampleAt(seed, samples.length, q)));
+  const chosen = samplesOf(method, samples, positions);
   const known = await Promise.all(chosen.map(imageOf));
   const images = known.map(({ image }) => image);
   const hash = createHash('sha256');
@@ -85,6 +85,29 @@ export async function prepareLeaf(
     },
     inputHash: hash.digest('hex'),
   };
+}
+
+function samplesOf(
+  { seed }: Method,
+  samples: readonly Sample[],
+  positions: readonly number[],
+): Sample[] {
+  return positions.map((q) => sampleOf(samples, sampleAt(seed, samples.length, q)));
+}
+
+/** Asks for the images of a leaf that may come, so that they are decoded when it does. */
+export function askAhead(
+  method: Method,
+  samples: readonly Sample[],
+  step: number,
+  leaf: number,
+  imageOf: ImageOf,
+): void {
+  const positions = leafPositions(step, leaf, method.batch, method.microBatch);
+  for (const sample of samplesOf(method, samples, positions)) {
+    // Only a guess: who needs the image asks again, and hears why it cannot be had.
+    imageOf(sample).catch(() => undefined);
+  }
 }
 
 function sampleOf(samples: readonly Sample[], index: number): Sample {
