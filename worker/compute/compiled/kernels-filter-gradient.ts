@@ -10,7 +10,7 @@
  *
  * The sums run in another order than the kernel's; the eager twin is the kernel.
  */
-import { type Edge, typeOf } from './graph.ts';
+import { type Edge, typeOf, waitFor } from './graph.ts';
 import { convolution, networkKernels, type Shape4D } from './kernels-network.ts';
 import { add, int32s, padded, reshaped } from './nodes.ts';
 import type { RecordKernel } from './recording.ts';
@@ -33,8 +33,10 @@ const filterGradient: RecordKernel = (recording, inputs, attributes) => {
     side === 1 || filter[1] !== side || info.strideWidth !== stride || info.dilationHeight !== 1;
   if (!few || plain) return kernel(recording, inputs, attributes);
 
+  // Of x alone, the slices would be cut in the forward pass and kept until dy is there.
+  const late = add(graph, 'Identity', [x, waitFor(dy)], x.shape);
   const { top, bottom, left, right } = info.padInfo;
-  const whole = padded(graph, x, [top, bottom], [left, right]);
+  const whole = padded(graph, late, [top, bottom], [left, right]);
   const [, rows, columns] = whole.shape as Shape4D;
   if (rows % stride !== 0 || columns % stride !== 0) return kernel(recording, inputs, attributes);
   // Rows and columns by their remainder, so that a tap is a plain slice at any stride.
