@@ -18,6 +18,8 @@ import type { RecordKernel } from './recording.ts';
 /** Outputs of an image (height × width) up to which the products win at stride 1. */
 const outputsMax = { float32: 16, bfloat16: 64 };
 
+const channelsMin = 32;
+
 const filterGradient: RecordKernel = (recording, inputs, attributes) => {
   const { graph, as } = recording;
   const type = recording.productType();
@@ -29,9 +31,10 @@ const filterGradient: RecordKernel = (recording, inputs, attributes) => {
   const [n, height, width] = info.outShape;
   const stride = info.strideHeight;
   const few = stride === 2 || (stride === 1 && height * width <= outputsMax[type]);
-  const plain =
-    side === 1 || filter[1] !== side || info.strideWidth !== stride || info.dilationHeight !== 1;
-  if (!few || plain) return kernel(recording, inputs, attributes);
+  const square = filter[1] === side && info.strideWidth === stride && info.dilationHeight === 1;
+  // A product per tap wants channels to work on: not the first layer's three.
+  if (!few || !square || side !== 3 || channels < channelsMin)
+    return kernel(recording, inputs, attributes);
 
   // Of x alone, the slices would be cut in the forward pass and kept until dy is there.
   const late = add(graph, 'Identity', [x, waitFor(dy)], x.shape);
