@@ -5,6 +5,7 @@
  * taken within the round: what slows the machine for seconds slows both. While one computes, the
  * others wait for a line. The eager step is slow and wanted for orientation: a few rounds of it.
  */
+import { availableParallelism, cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { computeEnvironment } from '../../worker/compute/environment.ts';
 import { type BenchCase, caseName, stepFlops } from './cases.ts';
@@ -61,10 +62,18 @@ async function benchCase(one: BenchCase, options: ComputeBenchOptions): Promise<
     const ours: Answer[] = [];
     const theirs: Answer[] = [];
     const eagerTimes: number[] = [];
+    const others: number[] = [];
+    const stepOf = async (side: Stepper): Promise<Answer> => {
+      const [busy, start] = [busyMs(), performance.now()];
+      const answer = await side.step();
+      const possible = (performance.now() - start) * availableParallelism();
+      others.push(Math.max(0, busyMs() - busy - numberOf(answer, 'cpuMs')) / possible);
+      return answer;
+    };
     for (let round = 0; round < rounds; round++) {
       const turns = [
-        async () => ours.push(await tandem.step()),
-        async () => torch !== null && theirs.push(await torch.step()),
+        async () => ours.push(await stepOf(tandem)),
+        async () => torch !== null && theirs.push(await stepOf(torch)),
       ];
       if (round % 2 === 1) turns.reverse();
       for (const turn of turns) await turn();
@@ -99,11 +108,17 @@ async function benchCase(one: BenchCase, options: ComputeBenchOptions): Promise<
         peakFlops,
         slowest: quantile(times(ours, 'ms'), 0.99),
         growth: slope(times(ours, 'residentBytes')),
+        others: median(others),
       },
     });
   } finally {
     for (const stepper of open) stepper.kill();
   }
+}
+
+/** Processor time that the whole machine has spent, ms. */
+function busyMs(): number {
+  return cpus().reduce((sum, { times }) => sum + times.user + times.nice + times.sys, 0);
 }
 
 function startTandem(

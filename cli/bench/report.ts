@@ -44,6 +44,8 @@ export interface CaseResult {
     slowest: number;
     /** By how much resident memory grows a step, bytes; null where the rounds are too few. */
     growth: { slope: number; interval: Interval } | null;
+    /** Share of the machine's processor time that other processes took meanwhile, median. */
+    others: number;
   };
 }
 
@@ -80,6 +82,9 @@ export function caseResult(one: BenchCase, measured: Measured): CaseResult {
 const number = (value: number | null, digits = 0): string =>
   value === null ? '—' : value.toFixed(digits);
 
+/** Above this share of the machine in others' hands the figures are not of a quiet machine. */
+const othersMax = 0.05;
+
 /** A row a case; what was not measured is a dash. */
 export function resultTable(results: readonly CaseResult[]): string {
   const unit = results[0]?.unit ?? 'ms';
@@ -111,5 +116,10 @@ export function resultTable(results: readonly CaseResult[]): string {
       : []),
   ]);
   const legend = 'Ratios above 1: faster than the peer, less memory than the peer.';
-  return `${table([[...head, ...(compute ? more : [])], ...rows])}\n${legend}\n`;
+  const others = Math.max(0, ...results.map(({ details }) => details?.others ?? 0));
+  const warning =
+    others > othersMax
+      ? `Other processes took up to ${number(100 * others)} % of the machine: run it alone.\n`
+      : '';
+  return `${table([[...head, ...(compute ? more : [])], ...rows])}\n${legend}\n${warning}`;
 }

@@ -9,6 +9,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { runClient } from '../../shared/adapters/run-client.ts';
+import { cpuFlags, precisionRefusal } from '../../worker/compute/precision.ts';
 import {
   addressOf,
   eventsUntil,
@@ -31,8 +32,9 @@ interface Outcome {
 
 const steps = 8;
 
-function outcomeOf(run: string): Outcome {
-  const model = join(run, 'checkpoints', 'step-00000008', 'model.safetensors');
+function outcomeOf(run: string, last = steps): Outcome {
+  const checkpoint = `step-${String(last).padStart(8, '0')}`;
+  const model = join(run, 'checkpoints', checkpoint, 'model.safetensors');
   const digest = createHash('sha256').update(readFileSync(model)).digest('hex');
   return { digest, ledger: readFileSync(join(run, 'ledger.jsonl')) };
 }
@@ -77,6 +79,23 @@ describe('the result is a function of the run, not of the cluster', {
       const { run } = await trained(t, ['--workers', String(workers)]);
       assertSame(outcomeOf(run), quiet);
     });
+
+  // tf32 is refused without an NVIDIA GPU, bf16 without instructions for it (precision.ts).
+  const refusal = precisionRefusal(
+    'bf16',
+    { backend: 'tensorflow', device: 'CPU' },
+    'compiled',
+    cpuFlags(),
+  );
+  it('the same holds in bf16', { skip: refusal ?? false }, async (t) => {
+    const few = ['--precision', 'bf16', '--steps', '2'];
+    const { run } = await trained(t, [...few, '--workers', '1']);
+    const alone = outcomeOf(run, 2);
+    const together = await trained(t, [...few, '--workers', '3']);
+    assertSame(outcomeOf(together.run, 2), alone);
+    const first = (outcome: Outcome) => outcome.ledger.toString().split('\n')[0];
+    assert.notEqual(first(alone), first(quiet), 'bf16 computes something else than f32');
+  });
 
   it('a worker killed in the middle of a step changes nothing', async (t) => {
     const run = join(scratch(t), 'run');

@@ -53,6 +53,7 @@ export async function createCompute(options: ComputeOptions): Promise<Compute> {
   return compiledCompute({ ...device, mode }, program, {
     record: {
       fused: options.fused ?? true,
+      cpu: device.device === 'CPU',
       precision: method.precision === 'bf16' ? 'bf16' : 'f32',
     },
     graphFolder: options.graphFolder ?? defaultGraphFolder(),

@@ -65,6 +65,20 @@ export async function prepareLeaf(
   };
 }
 
+/** Asks for the images of a leaf that may come, so that they are decoded when it does. */
+export function askAhead(
+  method: Method,
+  samples: readonly Sample[],
+  step: number,
+  leaf: number,
+  imageOf: ImageOf,
+): void {
+  for (const { sample } of slotsOf(method, samples.length, step, leaf)) {
+    // Only a guess: who needs the image asks again, and hears why it cannot be had.
+    imageOf(sampleOf(samples, sample)).catch(() => undefined);
+  }
+}
+
 function sampleOf(samples: readonly Sample[], index: number): Sample {
   const sample = samples[index];
   if (sample === undefined) throw new Error(`sample ${index} of ${samples.length}`);

@@ -1,17 +1,18 @@
 /**
  * Computes one lease: its leaves one after the other, summed in tree order as they come.
  *
- * While a leaf computes, the input of the next one is made; at most one sum a level of the tree is
+ * While a leaf computes, the result before it is hashed and the input of the next one made, or after
+ * the last the images asked for that a step later would need; at most one sum a level of the tree is
  * kept. A lease that ends early gives the fewest nodes that cover what is finished (NUMERICS 4).
  * Finished nodes stay until their step is committed, for the coordinator to pull.
  */
 import type { Method } from '../../shared/core/method.ts';
 import type { Sample } from '../../shared/core/sample.ts';
 import { addInto, leavesOf, maximalNodes, type NodeId } from '../../shared/core/tree.ts';
-import type { Compute } from '../../shared/ports/compute.ts';
+import type { Compute, LeafOutput } from '../../shared/ports/compute.ts';
 import type { LeafReport, LeaseTask, NodeReport } from '../core/conversation-types.ts';
 import { leafHash } from './leaf-hash.ts';
-import { type ImageOf, type PreparedLeaf, prepareLeaf } from './leaf-input.ts';
+import { askAhead, type ImageOf, type PreparedLeaf, prepareLeaf } from './leaf-input.ts';
 
 export interface FinishedNode extends NodeReport {
   /** Sum of the gradients and moments of its leaves, in tree order. */
@@ -52,6 +53,19 @@ interface Sum {
   payload: Float32Array;
 }
 
+/** An input in the making, and whether it is there. */
+function made(input: Promise<PreparedLeaf>): { input: Promise<PreparedLeaf>; ready: boolean } {
+  const ahead = { input, ready: false };
+  // A failure is heard of when the input is awaited; until then it is not unhandled.
+  input.then(
+    () => {
+      ahead.ready = true;
+    },
+    () => undefined,
+  );
+  return ahead;
+}
+
 export function runNode(work: NodeWork, task: LeaseTask): RunningNode {
   const { method, samples, compute, imageOf, signal } = work;
   const count = method.batch / method.microBatch;
@@ -68,20 +82,14 @@ export function runNode(work: NodeWork, task: LeaseTask): RunningNode {
     refuse = reject;
   });
 
-  /** Gives back what is finished, once nothing more is to come. */
-  function endEarly(): void {
-    if (over || (!signal.aborted && first + reports.length < end)) return;
-    over = true;
-    signal.removeEventListener('abort', endEarly);
-    settle(nodesOf(sums, reports, first, count));
-  }
+  /** The result that came last: it is hashed and summed while the next leaf computes. */
+  let fresh: { leaf: number; inputHash: string; output: LeafOutput } | null = null;
 
-  async function computeLeaf(leaf: number, ahead: Promise<PreparedLeaf>): Promise<void> {
-    const { input, inputHash } = await ahead;
-    if (over) return;
-    const output = await compute.leaf(input);
-    if (over) return;
+  function report(): void {
+    if (fresh === null) return;
+    const { leaf, inputHash, output } = fresh;
     const { payload, loss, std } = output;
+    fresh = null;
     reports.push({
       leaf,
       inputHash,
@@ -94,19 +102,31 @@ export function runNode(work: NodeWork, task: LeaseTask): RunningNode {
     work.onLeaf?.(reports.length);
   }
 
+  /** Gives back what is finished, once nothing more is to come. */
+  function endEarly(): void {
+    if (!over) report();
+    if (over || (!signal.aborted && first + reports.length < end)) return;
+    over = true;
+    signal.removeEventListener('abort', endEarly);
+    settle(nodesOf(sums, reports, first, count));
+  }
+
   async function run(): Promise<void> {
-    let ahead = prepare(first);
+    let ahead = made(prepare(first));
     for (let leaf = first; leaf < end && !over; leaf += 1) {
-      const now = ahead;
-      const computed = computeLeaf(leaf, now);
-      // Made while this leaf computes. Heard of when it is awaited; until then not unhandled.
-      if (leaf + 1 < end) {
-        ahead = now.then(() => prepare(leaf + 1));
-        ahead.catch(() => undefined);
-      }
-      await computed;
+      if (!ahead.ready) endEarly(); // the compute waits for images anyway
+      const { input, inputHash } = await ahead.input;
+      if (over || leaf >= end) break;
+      const computed = compute.leaf(input);
+      computed.catch(() => undefined); // heard of below
+      if (leaf + 1 < end) ahead = made(prepare(leaf + 1));
+      else askAhead(method, samples, task.step + 1, first, imageOf); // likely its next lease
       endEarly();
+      const output = await computed;
+      if (over) return;
+      fresh = { leaf, inputHash, output };
     }
+    endEarly();
   }
 
   signal.addEventListener('abort', endEarly);

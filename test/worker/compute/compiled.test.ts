@@ -89,7 +89,7 @@ describe('the compiled step', { skip: skipReason('tensorflow') }, () => {
   });
 
   test('an operation that the recorder lacks is named, with the line that calls it', () => {
-    const options = { fused: true, precision: 'f32' } as const;
+    const options = { fused: true, cpu: true, precision: 'f32' } as const;
     assert.throws(
       () => record(options, () => tf.erf(tf.tensor1d([1, 2]))),
       (error: Error) => /found Erf in .*compiled\.test/.test(error.message),
@@ -98,7 +98,7 @@ describe('the compiled step', { skip: skipReason('tensorflow') }, () => {
   });
 
   test('a value cannot be read while the step is recorded', () => {
-    const options = { fused: true, precision: 'f32' } as const;
+    const options = { fused: true, cpu: true, precision: 'f32' } as const;
     assert.throws(() => record(options, () => tf.tensor1d([1, 2]).dataSync()), /reads no values/);
   });
 });

@@ -238,3 +238,35 @@ test('while a leaf computes, the images of the next one are asked for', async ()
   await runNode({ ...work, imageOf: noting }, task(1, 0)).nodes;
   assert.ok(order.indexOf('images of leaf 1') < order.indexOf('leaf 0 ends'), order.join());
 });
+
+test('while a leaf computes, the one before is reported; the last asks for the next step', async () => {
+  const order: string[] = [];
+  const work = await workWith(2, {
+    before: async (leaf) => {
+      order.push(`leaf ${leaf} begins`);
+      await new Promise((resolve) => setImmediate(resolve));
+      order.push(`leaf ${leaf} ends`);
+    },
+  });
+  const asked: number[] = [];
+  const noting: ImageOf = (sample) => {
+    asked.push(sample.index);
+    return imageOf(sample);
+  };
+  const onLeaf = (done: number) => order.push(`${done} reported`);
+  await runNode({ ...work, imageOf: noting, onLeaf }, task(1, 0)).nodes;
+  assert.deepEqual(order, [
+    'leaf 0 begins',
+    'leaf 0 ends',
+    'leaf 1 begins',
+    '1 reported',
+    'leaf 1 ends',
+    '2 reported',
+  ]);
+  const later: number[] = [];
+  await prepareLeaf(work.method, samples, 3, 0, (sample) => {
+    later.push(sample.index);
+    return imageOf(sample);
+  });
+  assert.deepEqual(asked.slice(-later.length), later);
+});

@@ -5,11 +5,11 @@
  * Weights stay in TensorFlow's hands between leaves; a leaf feeds bytes and drawn numbers and
  * fetches one flat payload.
  */
-import type { Architecture, TensorSpec } from '../../../shared/core/architecture-types.ts';
 import type { ViewInput } from '../../../shared/core/view.ts';
 import type { Compute, DeviceDescription, LeafInput } from '../../../shared/ports/compute.ts';
 import { type CanvasShape, shapeOf } from '../augment.ts';
 import { expectLength, expectLoaded, type Program } from '../compute-program.ts';
+import { loadedWeights } from './loaded-weights.ts';
 import { type Fed, feed, type Session } from './session.ts';
 import { type GraphOptions, openFeatures, openLeaf, openView, viewFeeds } from './programs.ts';
 
@@ -23,7 +23,7 @@ export function compiledCompute(
 ): Compute {
   const { architecture } = program;
   const sessions = new Map<string, Session>();
-  let weights = new Map<string, Fed>();
+  const weights = loadedWeights(architecture);
 
   /** The session for a program of one shape; the one used longest ago makes room. */
   function session(kind: string, shape: CanvasShape, blurred: boolean[], open: () => Session) {
@@ -41,7 +41,7 @@ export function compiledCompute(
 
   function run(session: Session, input: Map<string, Fed>): Float32Array[] {
     try {
-      return session.run(new Map([...weights, ...input]));
+      return session.run(new Map([...weights.fed(), ...input]));
     } finally {
       dispose(input);
     }
@@ -53,24 +53,31 @@ export function compiledCompute(
     async load(parameters, statistics) {
       expectLength('weights', parameters, architecture.parameterCount);
       expectLength('running statistics', statistics, architecture.statisticCount);
-      dispose(weights);
-      weights = weightFeeds(architecture, parameters, statistics);
+      weights.load(parameters, statistics);
     },
 
     async leaf({ pixels, view1, view2 }: LeafInput) {
-      expectLoaded(weights);
+      expectLoaded(weights.fed());
       const shape = shapeOf(pixels, view1);
       const blurred = [view1.blur !== null, view2.blur !== null] as [boolean, boolean];
       const leaf = session('leaf', shape, blurred, () =>
         openLeaf(program, shape, blurred, options),
       );
-      const [payload, scalars] = run(leaf, leafFeeds(pixels, [view1, view2], shape));
+      const payload = new Float32Array(
+        architecture.parameterCount + 2 * architecture.statisticCount,
+      );
+      const [scalars, ...pieces] = run(leaf, leafFeeds(pixels, [view1, view2], shape));
+      let at = 0;
+      for (const piece of pieces) {
+        payload.set(piece, at);
+        at += piece.length;
+      }
       const [loss = Number.NaN, std = Number.NaN] = scalars ?? [];
-      return { payload: payload as Float32Array, loss, std };
+      return { payload, loss, std };
     },
 
     async features(pixels, view) {
-      expectLoaded(weights);
+      expectLoaded(weights.fed());
       const shape = shapeOf(pixels, view);
       const blurred = view.blur !== null;
       const features = session('features', shape, [blurred], () =>
@@ -89,27 +96,9 @@ export function compiledCompute(
     async close() {
       for (const open of sessions.values()) open.close();
       sessions.clear();
-      dispose(weights);
-      weights = new Map();
+      weights.free();
     },
   };
-}
-
-function weightFeeds(
-  { parameters, statistics }: Architecture,
-  weights: Float32Array,
-  runningStatistics: Float32Array,
-): Map<string, Fed> {
-  const fed = new Map<string, Fed>();
-  const take = (specs: readonly TensorSpec[], values: Float32Array): void => {
-    for (const { name, shape, offset, length } of specs) {
-      // A copy: TensorFlow may share the memory for as long as the weights stay loaded.
-      fed.set(name, feed(values.slice(offset, offset + length), shape, 'float32'));
-    }
-  };
-  take(parameters, weights);
-  take(statistics, runningStatistics);
-  return fed;
 }
 
 function leafFeeds(

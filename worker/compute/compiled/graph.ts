@@ -167,7 +167,12 @@ export function typeOf(type: GraphType): Attribute {
   return { kind: 'type', type };
 }
 
-/** `name:1` → `name` */
+/** `name:1` or `^name` → `name` */
 function nodeName(edge: string): string {
-  return edge.split(':')[0] as string;
+  return edge.replace('^', '').split(':')[0] as string;
+}
+
+/** As the last input of an operation: it waits for this edge's node, whose value it does not take. */
+export function waitFor({ name, ...rest }: Edge): Edge {
+  return { name: `^${nodeName(name)}`, ...rest };
 }

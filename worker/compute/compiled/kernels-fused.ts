@@ -1,6 +1,6 @@
 /**
  * Kernels of the recorder that do in one node what the eager program composes (their twins are
- * batch-norm.ts and `relu` in resnet.ts).
+ * batch-norm.ts, `relu` in resnet.ts and cross-entropy.ts).
  *
  * `FusedBatchNormV3` centres, scales and takes the moments in one pass over memory where the
  * composed form takes five. Its sums run in another order, so the bits differ from the twin's.
@@ -64,6 +64,16 @@ const reluGradient: RecordKernel = (recording, { dy, y }) => {
   return add(recording.graph, 'ReluGrad', [as(recording, dy, kept), kept], kept.shape);
 };
 
+/** logits [n, classes], labels int32 [n] → the rows' losses [n] and their slopes [n, classes]. */
+const crossEntropy: RecordKernel = ({ graph, edge, as }, { logits, labels }) => {
+  const from = as(logits, 'float32');
+  const attributes = { T: typeOf('float32'), Tlabels: typeOf('int32') };
+  return graph.add('SparseSoftmaxCrossEntropyWithLogits', [from, edge(labels)], attributes, [
+    { shape: [from.shape[0] as number], type: 'float32' },
+    { shape: from.shape, type: 'float32' },
+  ]);
+};
+
 function as(recording: Recording, tensor: TensorInfo | undefined, like: Edge): Edge {
   return recording.as(tensor, like.type);
 }
@@ -72,4 +82,5 @@ export const fusedKernels: Record<string, RecordKernel> = {
   TandemBatchNorm: batchNorm,
   TandemBatchNormGrad: batchNormGradient,
   TandemReluGrad: reluGradient,
+  TandemCrossEntropy: crossEntropy,
 };

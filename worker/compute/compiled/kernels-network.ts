@@ -11,7 +11,7 @@ import type { Attributes, Edge } from './graph.ts';
 import { add, cast, int32s } from './nodes.ts';
 import type { KernelAttributes, RecordKernel, Recording } from './recording.ts';
 
-type Shape4D = [number, number, number, number];
+export type Shape4D = [number, number, number, number];
 
 const relu: RecordKernel = ({ graph, edge }, { x }) => {
   const from = edge(x);
@@ -35,11 +35,12 @@ const matMul: RecordKernel = (recording, { a, b }, { transposeA, transposeB }) =
   return cast(graph, product, 'float32');
 };
 
-function convolution(
+/** What a convolution of these shapes is: its geometry, and its attributes for TensorFlow. */
+export function convolution(
   input: readonly number[],
   filter: readonly number[],
   attributes: KernelAttributes,
-): { outShape: Shape4D; attributes: Attributes } {
+) {
   const info = tf.backend_util.computeConv2DInfo(
     input as Shape4D,
     filter as Shape4D,
@@ -47,16 +48,13 @@ function convolution(
     (attributes['dilations'] as number | [number, number] | undefined) ?? 1,
     attributes['pad'] as 'same' | 'valid',
   );
-  const { type } = info.padInfo;
-  return {
-    outShape: info.outShape,
-    attributes: {
-      strides: { kind: 'ints', values: [1, info.strideHeight, info.strideWidth, 1] },
-      dilations: { kind: 'ints', values: [1, info.dilationHeight, info.dilationWidth, 1] },
-      padding: { kind: 'text', value: plainPadding(type) },
-      data_format: { kind: 'text', value: 'NHWC' },
-    },
+  const own: Attributes = {
+    strides: { kind: 'ints', values: [1, info.strideHeight, info.strideWidth, 1] },
+    dilations: { kind: 'ints', values: [1, info.dilationHeight, info.dilationWidth, 1] },
+    padding: { kind: 'text', value: plainPadding(info.padInfo.type) },
+    data_format: { kind: 'text', value: 'NHWC' },
   };
+  return { info, outShape: info.outShape, attributes: own };
 }
 
 function plainPadding(type: string): string {

@@ -4,7 +4,7 @@
  */
 import { tf } from '../tfjs.ts';
 import { type Edge, typeOf } from './graph.ts';
-import { add, cast, int32, int32s, type Kernels, wide } from './nodes.ts';
+import { add, cast, int32, int32s, type Kernels, reshaped, wide } from './nodes.ts';
 
 export const shapeKernels: Kernels = {
   Identity: (recording, { x }) => recording.edge(x),
@@ -12,8 +12,7 @@ export const shapeKernels: Kernels = {
     const from = edge(x);
     const size = tf.util.sizeFromShape([...from.shape]);
     const to = tf.util.inferFromImplicitShape(shape as number[], size);
-    if (to.join() === from.shape.join()) return from;
-    return add(graph, 'Reshape', [from, int32s(graph, to)], to, { Tshape: typeOf('int32') });
+    return reshaped(graph, from, to);
   },
   Transpose: ({ graph, edge }, { x }, attributes) => {
     const from = edge(x);

@@ -22,7 +22,7 @@ export function matrixPeak(
   graphFolder = defaultGraphFolder(),
 ): number {
   const names = Array.from({ length: 2 * products }, (_, i) => `matrix${i}`);
-  const { graph, fetched } = record({ fused: true, precision }, (recording) => {
+  const { graph, fetched } = record({ fused: true, cpu: false, precision }, (recording) => {
     const made = names.map((name) =>
       tf
         .engine()

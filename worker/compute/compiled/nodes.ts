@@ -35,6 +35,28 @@ export function cast(graph: Graph, edge: Edge, type: GraphType): Edge {
   ])[0] as Edge;
 }
 
+export function reshaped(graph: Graph, edge: Edge, shape: readonly number[]): Edge {
+  if (shape.join() === edge.shape.join()) return edge;
+  return add(graph, 'Reshape', [edge, int32s(graph, shape)], shape, { Tshape: typeOf('int32') });
+}
+
+/** Zeros around the images x [n, h, w, c]: before and after the rows, and the columns. */
+export function padded(
+  graph: Graph,
+  x: Edge,
+  rows: readonly [number, number],
+  columns: readonly [number, number],
+): Edge {
+  const sides = [[0, 0], rows, columns, [0, 0]] as const;
+  if (sides.flat().every((side) => side === 0)) return x;
+  const paddings = graph.literal(Int32Array.from(sides.flat()), { shape: [4, 2], type: 'int32' });
+  const zero = graph.literal(Float32Array.of(0), { shape: [], type: 'float32' });
+  const shape = x.shape.map((side, axis) => side + sides[axis]![0] + sides[axis]![1]);
+  return add(graph, 'PadV2', [x, paddings, cast(graph, zero, x.type)], shape, {
+    Tpaddings: typeOf('int32'),
+  });
+}
+
 /** float32 for numbers with a fraction, else what the tensor is. */
 export function wide(recording: Recording, tensor: KernelInputs[string]): Edge {
   const edge = recording.edge(tensor);

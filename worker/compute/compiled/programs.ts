@@ -22,7 +22,7 @@ export interface GraphOptions {
   graphFolder: string;
 }
 
-/** Fetches the payload and [loss, std]. */
+/** Fetches [loss, std], then the payload in pieces, in order. */
 export function openLeaf(
   { objective, architecture }: Program,
   shape: CanvasShape,
@@ -39,7 +39,7 @@ export function openLeaf(
       weightsOf(recording, architecture.parameters),
       recording.inFloat32(() => [networkInput(pixels, view1), networkInput(pixels, view2)]),
     );
-    const fetched = [flat(recording, parts), flat(recording, [loss, std])];
+    const fetched = [flat(recording, [loss, std]), ...pieces(recording, parts)];
     tf.dispose([loss, std, ...parts]);
     return fetched;
   });
@@ -146,6 +146,29 @@ function viewOf(
   );
   const blur = blurred ? { rows: blurRows, columns: blurColumns } : null;
   return { rows, columns, colour, blur } as ViewTensors;
+}
+
+/** From here on a tensor is fetched by itself: joining it to others would copy it once more. */
+const pieceElements = 65_536;
+
+/** The tensors in order: large ones each, the small ones between them joined. */
+function pieces(recording: Recording, tensors: readonly Tensor[]): Edge[] {
+  const fetched: Edge[] = [];
+  let small: Tensor[] = [];
+  const join = (): void => {
+    if (small.length > 0) fetched.push(flat(recording, small));
+    small = [];
+  };
+  for (const tensor of tensors) {
+    if (tensor.size < pieceElements) {
+      small.push(tensor);
+      continue;
+    }
+    join();
+    fetched.push(recording.as(tensor, 'float32'));
+  }
+  join();
+  return fetched;
 }
 
 /** All values end to end, in float32. */

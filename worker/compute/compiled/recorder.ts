@@ -2,10 +2,11 @@
  * Records a program in plain tfjs, gradients by tfjs's own autodiff included, as one TensorFlow
  * graph: while it runs, tfjs's backend is one that adds a node where another would compute.
  *
- * There are two such backends, with our fused kernels and without; the program asks for a fused
- * kernel only where the backend has it (`hasKernel`).
+ * There are three such backends: without our fused kernels, with them, and with what is quicker on a
+ * CPU besides; the program asks for a fused kernel only where the backend has it (`hasKernel`).
  */
 import { tf } from '../tfjs.ts';
+import { cpuKernels } from './kernels-filter-gradient.ts';
 import { fusedKernels } from './kernels-fused.ts';
 import { networkKernels } from './kernels-network.ts';
 import { plainKernels } from './kernels-plain.ts';
@@ -23,7 +24,7 @@ import type {
 export function record<T>(options: RecordOptions, program: (recording: Recording) => T): T {
   registerRecorders();
   const before = tf.getBackend();
-  const name = recorderName(options.fused);
+  const name = recorderName(options);
   // The promise is settled already: a recorder starts at once.
   void tf.setBackend(name);
   if (tf.getBackend() !== name) throw new Error('the recorder did not start at once');
@@ -41,7 +42,10 @@ export function record<T>(options: RecordOptions, program: (recording: Recording
   }
 }
 
-const recorderName = (fused: boolean): string => (fused ? 'recorder' : 'recorder-composed');
+function recorderName({ fused, cpu }: RecordOptions): string {
+  if (!fused) return 'recorder-composed';
+  return cpu ? 'recorder-fused-cpu' : 'recorder-fused';
+}
 
 let registered = false;
 
@@ -49,11 +53,11 @@ function registerRecorders(): void {
   if (registered) return;
   registered = true;
   const common = { ...plainKernels, ...shapeKernels, ...networkKernels };
-  for (const [fused, kernels] of [
-    [true, { ...common, ...fusedKernels }],
-    [false, common],
-  ] as const) {
-    const backendName = recorderName(fused);
+  for (const [backendName, kernels] of Object.entries({
+    'recorder-composed': common,
+    'recorder-fused': { ...common, ...fusedKernels },
+    'recorder-fused-cpu': { ...common, ...fusedKernels, ...cpuKernels },
+  })) {
     tf.registerBackend(backendName, () => new Recorder(), 0);
     for (const [kernelName, kernel] of Object.entries(kernels)) {
       register(backendName, kernelName, kernel);

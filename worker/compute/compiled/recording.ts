@@ -10,6 +10,8 @@ import type { Edge, Graph, GraphType } from './graph.ts';
 export interface RecordOptions {
   /** Batch norm and ReLU's gradient as one node each, or composed as in the eager program. */
   fused: boolean;
+  /** Fused, and on a CPU: some weight gradients by matrix products (kernels-filter-gradient.ts). */
+  cpu: boolean;
   /** `bf16`: convolutions and matrix products, and what lies between them, in bfloat16. */
   precision: 'f32' | 'bf16';
 }
