@@ -13,7 +13,6 @@ import {
   TrainingService,
   tunedServer,
 } from '../shared/adapters/grpc.ts';
-import { natsPublisher } from '../shared/adapters/nats-publisher.ts';
 import { architecture } from '../shared/core/architecture.ts';
 import { type Config, isLoopback, parseAddress } from '../shared/core/config.ts';
 import { asFailure, Failure } from '../shared/core/failures.ts';
@@ -28,7 +27,6 @@ import { lossPicture } from './shell/loss-picture.ts';
 import { modelState } from './shell/model-state.ts';
 import { describeRun, openRun } from './shell/open-run.ts';
 import { recover } from './shell/recovery.ts';
-import { recordEvent } from './shell/record-event.ts';
 import type { RunContext } from './shell/run-context.ts';
 import { clearAddress, takeGeneration, writeAddress } from './shell/run-folder.ts';
 import { startRunLoop } from './shell/run-loop.ts';
@@ -36,6 +34,7 @@ import { runService } from './shell/run-service.ts';
 import { labelsOf, surveyImagesMax } from './shell/survey-features.ts';
 import { trainingService } from './shell/training-service.ts';
 import { openMissedEvents } from './shell/missed-events.ts';
+import { openPublisher } from './shell/publish-events.ts';
 
 export interface CoordinatorOptions {
   /** With its run folder chosen. */
@@ -133,17 +132,7 @@ export async function runCoordinator(options: CoordinatorOptions): Promise<Coord
     await ledger?.close();
     return { ...last, run: folder, stopped };
   }
-  context.publisher =
-    config.nats === null
-      ? null
-      : natsPublisher(config.nats, name, (state, message) => {
-          say(message);
-          if (state === 'connected') return;
-          const because = 'watchers refill from the coordinator; training does not wait';
-          recordEvent(context, { kind: 'warning', code: 'nats', message }, because).catch(
-            () => undefined,
-          );
-        });
+  context.publisher = openPublisher(context, say);
 
   const knnBefore = plan.knn && recovered.step === 0 && events.lastOf('knn-measured') === undefined;
   const loop = startRunLoop(

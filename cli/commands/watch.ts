@@ -4,11 +4,27 @@
  */
 import { emptySummary, fold } from '../../shared/core/summary.ts';
 import { Failure } from '../../shared/core/failures.ts';
-import type { CommandSpec } from '../command.ts';
+import { type NatsTarget, natsTarget } from '../../shared/adapters/nats-connection.ts';
+import type { CommandSpec, GivenFlags } from '../command.ts';
+import type { Io } from '../io.ts';
 import { eventLine } from '../event-line.ts';
 import { followEvents } from '../follow.ts';
 import { checkRunFolder } from '../run-folder.ts';
 import { checkAddress } from './worker.ts';
+
+function watchedNats(flags: GivenFlags, env: Io['env']): NatsTarget | undefined {
+  const text = (name: string) => flags[name] as string | undefined;
+  const nats = text('nats');
+  if (nats === undefined) return undefined;
+  const settings = {
+    nats,
+    natsCredentials: text('natsCredentials'),
+    natsCa: text('natsCa'),
+    natsCert: text('natsCert'),
+    natsKey: text('natsKey'),
+  };
+  return natsTarget(settings, 'tandem watch', env);
+}
 
 export const watchCommand: CommandSpec = {
   name: 'watch',
@@ -24,17 +40,21 @@ export const watchCommand: CommandSpec = {
     command.option('--run <DIR>', 'run folder (with --nats also the name of the run)');
     command.option('--coordinator <HOST:PORT>', 'ask the coordinator (or TANDEM_COORDINATOR)');
     command.option('--nats <URL>', 'listen on a NATS server');
+    command.option('--nats-credentials <FILE>', 'credentials, nkey seed or token for it');
+    command.option('--nats-ca <FILE>', 'certificates that NATS over TLS needs');
+    command.option('--nats-cert <FILE>', 'our own certificate for NATS');
+    command.option('--nats-key <FILE>', 'the key of --nats-cert');
     command.option('--since <SEQ>', 'only events after this number', '0');
     command.option('--json', 'each event as one line of JSON');
   },
   prepare(args, flags, { io }) {
     const run = (flags['run'] ?? args[0]) as string | undefined;
-    const nats = flags['nats'] as string | undefined;
+    const nats = watchedNats(flags, io.env);
     const given = flags['coordinator'] as string | undefined;
-    const ask = run ?? nats ?? io.env['TANDEM_COORDINATOR'];
-    const coordinator = given ?? (run === undefined && nats === undefined ? ask : undefined);
+    const alone = run === undefined && nats === undefined;
+    const coordinator = given ?? (alone ? io.env['TANDEM_COORDINATOR'] : undefined);
     if (coordinator !== undefined) checkAddress(coordinator);
-    if (coordinator === undefined && ask === undefined) {
+    if (coordinator === undefined && alone) {
       throw new Failure(
         'bad-option',
         'say which run to watch: a run folder, --coordinator HOST:PORT or --nats URL.',

@@ -57,7 +57,12 @@ export interface Config {
   stopAt: number | null;
   knn: boolean;
   run: string | null;
+  /** A server's address, or `auto`. */
   nats: string | null;
+  natsCredentials: string | null;
+  natsCa: string | null;
+  natsCert: string | null;
+  natsKey: string | null;
   listen: string;
   insecure: boolean;
   json: boolean;

@@ -47,6 +47,7 @@ export const longFiles: readonly string[] = [
   'coordinator/shell/run-loop.ts',
   'coordinator/shell/training-service.ts',
   'shared/adapters/folder-dataset.ts',
+  'shared/adapters/nats-publisher.ts',
   'shared/core/loss-plot.ts',
   'shared/core/painting.ts',
   'shared/core/summary.ts',
