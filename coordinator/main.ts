@@ -31,6 +31,7 @@ import type { RunContext } from './shell/run-context.ts';
 import { clearAddress, takeGeneration, writeAddress } from './shell/run-folder.ts';
 import { startRunLoop } from './shell/run-loop.ts';
 import { runService } from './shell/run-service.ts';
+import { stepMeter } from './shell/step-meter.ts';
 import { labelsOf, surveyImagesMax } from './shell/survey-features.ts';
 import { trainingService } from './shell/training-service.ts';
 import { openMissedEvents } from './shell/missed-events.ts';
@@ -108,6 +109,7 @@ export async function runCoordinator(options: CoordinatorOptions): Promise<Coord
     picture,
     summary,
     publisher: null,
+    meter: stepMeter(),
     links: new Map(),
     byHash: null,
     features: null,

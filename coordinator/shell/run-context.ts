@@ -12,6 +12,7 @@ import type { LedgerFile } from './ledger-file.ts';
 import type { LossPicture } from './loss-picture.ts';
 import type { ModelState } from './model-state.ts';
 import type { RunRecord } from './run-folder.ts';
+import type { StepMeter } from './step-meter.ts';
 import type { WorkerLink } from './worker-link.ts';
 
 export interface RunContext {
@@ -31,6 +32,7 @@ export interface RunContext {
   /** The fold of every event so far. */
   summary: RunSummary;
   publisher: EventPublisher | null;
+  meter: StepMeter;
   links: Map<string, WorkerLink>;
   /** Samples by content hash; made when the first one is asked for. */
   byHash: Map<string, Sample> | null;
