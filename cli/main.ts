@@ -13,6 +13,7 @@ import type { CommandContext, CommandSpec } from './command.ts';
 import { benchComputeCommand, benchTrainCommand } from './commands/bench.ts';
 import { coordinatorCommand } from './commands/coordinator.ts';
 import { dataPreviewCommand } from './commands/data-preview.ts';
+import { dashboardCommand } from './commands/dashboard.ts';
 import { digestCommand } from './commands/digest.ts';
 import { statusCommand } from './commands/status.ts';
 import { trainCommand } from './commands/train.ts';
@@ -26,6 +27,7 @@ export const commands: readonly CommandSpec[] = [
   coordinatorCommand,
   workerCommand,
   watchCommand,
+  dashboardCommand,
   statusCommand,
   digestCommand,
   dataPreviewCommand,

@@ -141,7 +141,7 @@ function curve(
   style: Style,
 ): Line {
   return [
-    [` ${name.padEnd(8)}`, 'plain'],
+    [` ${name.padEnd(9)}`, 'plain'],
     [sparkline(points.map(value), width, range).padEnd(width), style],
     [` ${last}`, 'bold'],
   ];
@@ -152,7 +152,7 @@ function curves(summary: RunSummary, columns: number): Line[] {
   if (loss === null || std === null) {
     return [[[' first step under way (it compiles)', 'dim']]];
   }
-  const width = Math.max(8, columns - 20);
+  const width = Math.max(8, columns - 21);
   const ratio = stdRatio(std, outputWidth);
   const health: Style = ratio < 0.2 ? 'bad' : ratio < 0.5 ? 'warn' : 'good';
   const spread = (point: HistoryPoint) => stdRatio(point.std, outputWidth);
@@ -183,7 +183,7 @@ function curves(summary: RunSummary, columns: number): Line[] {
     );
   }
   const knn = summary.knnHistory.map((k) => `step ${k.step}: ${percent(k.accuracy)}`);
-  if (knn.length > 0) lines.push([[` kNN      ${knn.slice(-4).join('  ')}`, 'plain']]);
+  if (knn.length > 0) lines.push([[` kNN       ${knn.slice(-4).join('  ')}`, 'plain']]);
   return lines;
 }
 
@@ -263,7 +263,7 @@ function eventLines(summary: RunSummary, rows: number): Line[] {
 function goodputLine(summary: RunSummary): Line {
   const parts = goodputParts(summary.goodput).filter(({ share }) => share >= 0.005);
   const text = parts.map(({ name, share }) => `${name} ${percent(share, 0)}`).join('  ');
-  return [[` time     ${text}`, 'dim']];
+  return [[` time      ${text}`, 'dim']];
 }
 
 /**

@@ -34,6 +34,7 @@ import { runService } from './shell/run-service.ts';
 import { stepMeter } from './shell/step-meter.ts';
 import { labelsOf, surveyImagesMax } from './shell/survey-features.ts';
 import { trainingService } from './shell/training-service.ts';
+import { openWatchServers } from './shell/watch-servers.ts';
 import { openMissedEvents } from './shell/missed-events.ts';
 import { openPublisher } from './shell/publish-events.ts';
 
@@ -46,6 +47,8 @@ export interface CoordinatorOptions {
   say: (line: string) => void;
   /** Progress of the first look at the data. */
   onIndex?: (done: number, total: number) => void;
+  /** Lines that people need: where the dashboard is. */
+  announce?: (line: string) => void;
   /** Once it listens. */
   onListening?: (address: string, run: string) => void;
 }
@@ -134,6 +137,7 @@ export async function runCoordinator(options: CoordinatorOptions): Promise<Coord
     await ledger?.close();
     return { ...last, run: folder, stopped };
   }
+  const watchServers = await openWatchServers(context, () => loop.state, options.announce ?? say);
   context.publisher = openPublisher(context, say);
 
   const knnBefore = plan.knn && recovered.step === 0 && events.lastOf('knn-measured') === undefined;
@@ -175,6 +179,7 @@ export async function runCoordinator(options: CoordinatorOptions): Promise<Coord
   signal.removeEventListener('abort', stop);
   health.setStatus('', 'NOT_SERVING');
   await events.close();
+  await watchServers.close();
   for (const link of context.links.values()) link.close('the run ended');
   await closeServer(server);
   await context.publisher?.close();

@@ -41,6 +41,7 @@ export const coordinatorCommand: CommandSpec = {
         await runCoordinator({
           config: { ...config, run },
           signal,
+          announce: (line) => note(line),
           say: (line) => verbose && note(printable(line)),
           onListening: (address) => {
             io.toParent?.({ address });

@@ -70,7 +70,9 @@ function statusOf(context: RunContext, loop: RunLoop) {
   };
 }
 
-function activityOf(worker: WorkerState): string {
+export type Activity = 'joining' | 'idle' | 'computing' | 'surveying';
+
+export function activityOf(worker: WorkerState): Activity {
   if (worker.phase === 'joining') return 'joining';
   if (worker.lease !== null) return 'computing';
   return worker.survey !== null ? 'surveying' : 'idle';

@@ -63,6 +63,9 @@ export interface Config {
   natsCa: string | null;
   natsCert: string | null;
   natsKey: string | null;
+  dashboard: string | null;
+  dashboardTokenFile: string | null;
+  metrics: string | null;
   listen: string;
   insecure: boolean;
   json: boolean;
