@@ -1,14 +1,20 @@
 /**
- * Following a run on NATS: live, and without holes where the events can also be had elsewhere.
+ * Following a run on NATS: live, in order, each number once.
  *
- * Core NATS keeps nothing, so a subscriber that was away sees a gap in `seq`. The gap is refilled
- * from `refill` (the coordinator, or the run folder); what cannot be had is reported.
+ * The live wire is core NATS, which may skip. What it skips is read from the run's stream where the
+ * server keeps one, else from `refill` (the coordinator, or the run folder); what cannot be had is
+ * reported. Heartbeats tell of events that were missed at the end, where no later one shows the gap.
  */
 import { basename } from 'node:path';
 import { connect, type NatsConnection } from 'nats';
+import {
+  connectionOptions,
+  type NatsTarget,
+  withoutSecret,
+} from '../shared/adapters/nats-connection.ts';
+import { KeptEvents } from '../shared/adapters/nats-stream-reader.ts';
 import type { RunEvent } from '../shared/core/events.ts';
 import { Failure } from '../shared/core/failures.ts';
-import { withoutSecret } from '../shared/adapters/nats-publisher.ts';
 import { runSubjects } from '../shared/wire/subjects.ts';
 import { isLast } from './follow-folder.ts';
 import { parseEventLine } from './run-folder.ts';
@@ -26,44 +32,70 @@ export interface FollowNatsOptions {
 
 const queueMax = 10_000;
 const refillMs = 10_000;
+/** How often the stream is looked at where nothing comes by itself, milliseconds. */
+const lookMs = 2000;
+const connectMs = 5000;
 
 /** Subject of all events of a run; `*` for every run on the server. */
 export function subjectOf(run: string | undefined): string {
   return run === undefined ? 'tandem.*.>' : runSubjects(basename(run));
 }
 
-async function connected(url: string): Promise<NatsConnection> {
+async function connected(target: NatsTarget): Promise<NatsConnection> {
   try {
-    return await connect({ servers: url, timeout: 5000, maxReconnectAttempts: -1 });
+    return await connect(connectionOptions(target, connectMs));
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    const message = `no NATS server answers at ${withoutSecret(url)}: ${reason}. Check --nats.`;
+    const message = `no NATS server answers at ${withoutSecret(target.url)}: ${reason}. Check --nats.`;
     throw new Failure('coordinator-unreachable', message, { cause });
   }
 }
+
+/** The newest number that a heartbeat tells of, or null where the message is none. */
+function beatOf(text: string): number | null {
+  try {
+    const { seq, kind } = JSON.parse(text) as { seq?: number; kind?: string };
+    return kind === undefined && Number.isSafeInteger(seq) ? (seq as number) : null;
+  } catch {
+    return null;
+  }
+}
+
+/** What comes on the wire: an event, or the word that there may be events up to a number. */
+type Heard = RunEvent | { told: number };
 
 /** Messages as they come, in a bounded queue; what finds it full shows as a gap. */
 async function* messages(
   client: NatsConnection,
   subject: string,
   signal: AbortSignal,
-): AsyncIterable<RunEvent> {
-  const queue: RunEvent[] = [];
+): AsyncIterable<Heard> {
+  const queue: Heard[] = [];
   let wake: () => void = () => undefined;
   const onAbort = (): void => wake();
   signal.addEventListener('abort', onAbort);
+  const push = (heard: Heard | null): void => {
+    if (heard !== null && queue.length < queueMax) queue.push(heard);
+    wake();
+  };
   const subscription = client.subscribe(subject, {
     callback: (error, message) => {
-      const event = error === null ? parseEventLine(message.string()) : null;
-      if (event !== null && queue.length < queueMax) queue.push(event);
-      wake();
+      if (error !== null) return;
+      const text = message.string();
+      const told = beatOf(text);
+      push(told === null ? parseEventLine(text) : { told });
     },
   });
+  const look = setInterval(() => queue.length === 0 && push({ told: 0 }), lookMs);
+  void client.closed().then(() => wake());
   try {
-    while (!signal.aborted) {
-      const event = queue.shift();
-      if (event !== undefined) {
-        yield event;
+    // The subscription stands at the server before anybody looks at what came earlier.
+    await client.flush().catch(() => undefined);
+    push({ told: 0 });
+    while (!signal.aborted && !client.isClosed()) {
+      const heard = queue.shift();
+      if (heard !== undefined) {
+        yield heard;
         continue;
       }
       await new Promise<void>((resolve) => {
@@ -72,13 +104,14 @@ async function* messages(
       });
     }
   } finally {
+    clearInterval(look);
     signal.removeEventListener('abort', onAbort);
-    subscription.unsubscribe();
+    if (!client.isClosed()) subscription.unsubscribe();
   }
 }
 
-/** Events (after, before); ends early where they cannot be had. */
-async function* missed(
+/** Events (after, before) from where they are kept; ends early where they cannot be had. */
+async function* refilled(
   options: FollowNatsOptions,
   after: number,
   before: number,
@@ -98,33 +131,63 @@ async function* missed(
 
 /** Events of one run in order, or of all runs as they come where none is named. */
 export async function* followNats(
-  url: string,
+  target: NatsTarget,
   options: FollowNatsOptions,
 ): AsyncIterable<RunEvent> {
-  const client = await connected(url);
+  const { signal, onGap } = options;
+  const client = await connected(target);
   const ordered = options.run !== undefined || options.refill !== undefined;
+  const name = options.run === undefined ? null : basename(options.run);
+  const kept = new KeptEvents(client, name, parseEventLine);
   let last = options.since;
   // Without a place to refill from, what came before the first message is not a gap but the past.
   let begun = options.refill !== undefined;
-  try {
-    for await (const event of messages(client, subjectOf(options.run), options.signal)) {
-      if (!ordered) {
+
+  /** Everything before number `before`, in order; holes are told. */
+  async function* upTo(before: number): AsyncGenerator<RunEvent> {
+    for (const from of [kept.between(last, before, signal), refilled(options, last, before)]) {
+      if (last >= before - 1) return;
+      for await (const event of from) {
+        if (event.seq <= last) continue;
+        if (event.seq > last + 1) onGap?.(last + 1, event.seq - 1);
+        last = event.seq;
+        begun = true;
         yield event;
+      }
+    }
+  }
+
+  try {
+    for await (const heard of messages(client, subjectOf(options.run), signal)) {
+      if (!ordered) {
+        if (!('told' in heard)) yield heard;
         continue;
       }
-      if (event.seq <= last) continue;
-      if (begun && event.seq > last + 1) {
-        for await (const earlier of missed(options, last, event.seq)) {
-          if (earlier.seq > last + 1) options.onGap?.(last + 1, earlier.seq - 1);
-          last = earlier.seq;
+      let event: RunEvent | null = null;
+      let before = 0;
+      if ('told' in heard) {
+        const bounds = await kept.bounds();
+        // Without a stream a heartbeat is the only word of what was missed at the end.
+        before = (bounds?.last ?? (begun ? heard.told : 0)) + 1;
+      } else {
+        event = heard;
+        before = heard.seq;
+      }
+      let newest: RunEvent | null = null;
+      if (before > last + 1) {
+        for await (const earlier of upTo(before)) {
+          newest = earlier;
           yield earlier;
         }
-        if (event.seq > last + 1) options.onGap?.(last + 1, event.seq - 1);
       }
-      begun = true;
-      last = event.seq;
-      yield event;
-      if (isLast(event)) return;
+      if (event !== null && event.seq > last) {
+        if (begun && event.seq > last + 1) onGap?.(last + 1, event.seq - 1);
+        begun = true;
+        last = event.seq;
+        newest = event;
+        yield event;
+      }
+      if (newest !== null && isLast(newest) && ((await kept.bounds())?.last ?? 0) <= last) return;
     }
   } finally {
     await client.close();

@@ -4,6 +4,7 @@
  * All three give the same sequence. The folder's `events.jsonl` is the truth; a coordinator serves
  * that file; NATS is a live wire that may skip, refilled from one of the others when it is known.
  */
+import type { NatsTarget } from '../shared/adapters/nats-connection.ts';
 import { runClient } from '../shared/adapters/run-client.ts';
 import type { RunEvent } from '../shared/core/events.ts';
 import { Failure } from '../shared/core/failures.ts';
@@ -16,8 +17,7 @@ export interface FollowOptions extends FollowFolderOptions {
   run?: string | undefined;
   /** HOST:PORT of a coordinator. */
   coordinator?: string | undefined;
-  /** URL of a NATS server. */
-  nats?: string | undefined;
+  nats?: NatsTarget | undefined;
   /** Events [first, last] were missed on NATS and could not be refilled. */
   onGap?: (first: number, last: number) => void;
 }

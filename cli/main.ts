@@ -13,6 +13,7 @@ import type { CommandContext, CommandSpec } from './command.ts';
 import { benchComputeCommand, benchTrainCommand } from './commands/bench.ts';
 import { coordinatorCommand } from './commands/coordinator.ts';
 import { dataPreviewCommand } from './commands/data-preview.ts';
+import { dashboardCommand } from './commands/dashboard.ts';
 import { digestCommand } from './commands/digest.ts';
 import { drainCommand } from './commands/drain.ts';
 import { statusCommand } from './commands/status.ts';
@@ -28,6 +29,7 @@ export const commands: readonly CommandSpec[] = [
   coordinatorCommand,
   workerCommand,
   watchCommand,
+  dashboardCommand,
   statusCommand,
   drainCommand,
   digestCommand,

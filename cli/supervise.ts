@@ -20,6 +20,8 @@ export interface SuperviseOptions {
   /** Aborted for an orderly stop. */
   signal: AbortSignal;
   verbose: boolean;
+  /** Variables that the coordinator gets beyond our own. */
+  coordinatorEnv?: Record<string, string>;
   /** Lines that children print. */
   note: (line: string) => void;
 }
@@ -129,7 +131,8 @@ export async function superviseTrain(options: SuperviseOptions): Promise<void> {
   });
   const launchCoordinator = () => {
     const flags = configFlags({ ...config, listen: address, json: false }, coordinatorOptionNames);
-    const child = start(['coordinator', ...flags, ...verbose], process.env);
+    const env = { ...process.env, ...options.coordinatorEnv };
+    const child = start(['coordinator', ...flags, ...verbose], env);
     child.on('message', (message: ChildMessage) => {
       if (typeof message.address !== 'string') return;
       address = message.address;

@@ -13,7 +13,6 @@ import {
   TrainingService,
   tunedServer,
 } from '../shared/adapters/grpc.ts';
-import { natsPublisher } from '../shared/adapters/nats-publisher.ts';
 import { architecture } from '../shared/core/architecture.ts';
 import { type Config, isLoopback, parseAddress } from '../shared/core/config.ts';
 import type { EventBody } from '../shared/core/events.ts';
@@ -36,9 +35,12 @@ import type { RunContext } from './shell/run-context.ts';
 import { clearAddress, writeAddress } from './shell/run-folder.ts';
 import { startRunLoop } from './shell/run-loop.ts';
 import { runService } from './shell/run-service.ts';
+import { stepMeter } from './shell/step-meter.ts';
 import { labelsOf, surveyImagesMax } from './shell/survey-features.ts';
 import { trainingService } from './shell/training-service.ts';
+import { openWatchServers } from './shell/watch-servers.ts';
 import { openMissedEvents } from './shell/missed-events.ts';
+import { openPublisher } from './shell/publish-events.ts';
 
 export interface CoordinatorOptions {
   /** With its run folder chosen. */
@@ -49,6 +51,8 @@ export interface CoordinatorOptions {
   say: (line: string) => void;
   /** Progress of the first look at the data. */
   onIndex?: (done: number, total: number) => void;
+  /** Lines that people need: where the dashboard is. */
+  announce?: (line: string) => void;
   /** Once it listens. */
   onListening?: (address: string, run: string) => void;
 }
@@ -145,6 +149,7 @@ async function serve(options: CoordinatorOptions, listen: Listen): Promise<Life>
     summary,
     publisher: null,
     review,
+    meter: stepMeter(),
     links: new Map(),
     saving: Promise.resolve(),
     byHash: null,
@@ -173,17 +178,8 @@ async function serve(options: CoordinatorOptions, listen: Listen): Promise<Life>
     await clearAddress(folder, generation);
     return { kind: 'ended', result: { ...last, run: folder, stopped } };
   }
-  context.publisher =
-    config.nats === null
-      ? null
-      : natsPublisher(config.nats, name, (state, message) => {
-          say(message);
-          if (state === 'connected') return;
-          const because = 'watchers refill from the coordinator; training does not wait';
-          recordEvent(context, { kind: 'warning', code: 'nats', message }, because).catch(
-            () => undefined,
-          );
-        });
+  const watchServers = await openWatchServers(context, () => loop.state, options.announce ?? say);
+  context.publisher = openPublisher(context, say);
 
   const knnBefore = plan.knn && recovered.step === 0 && events.lastOf('knn-measured') === undefined;
   const loop = startRunLoop(
@@ -226,6 +222,7 @@ async function serve(options: CoordinatorOptions, listen: Listen): Promise<Life>
   signal.removeEventListener('abort', stop);
   health.setStatus('', 'NOT_SERVING');
   await events.close();
+  await watchServers.close();
   for (const link of context.links.values()) link.close('the run ended');
   await closeServer(server);
   await context.publisher?.close();

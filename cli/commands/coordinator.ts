@@ -10,6 +10,7 @@ import { type CommandSpec, declareOptions, readConfig } from '../command.ts';
 import { withData } from '../data-option.ts';
 import { drawRun } from '../draw-run.ts';
 import { printable } from '../format.ts';
+import { checkNats } from '../nats-broker.ts';
 import { resultObject } from '../result.ts';
 import { makeRunFolder, summaryOf } from '../run-folder.ts';
 
@@ -28,6 +29,7 @@ export const coordinatorCommand: CommandSpec = {
   prepare(args, flags, { io, verbose }) {
     if (args[0] !== undefined) throw new Failure('bad-option', `unexpected "${args[0]}".`);
     const config = withData(readConfig(flags).config);
+    checkNats(config, io.env);
     return async (signal) => {
       const run = config.run ?? makeRunFolder();
       // A supervisor hears the address itself and draws the run: no lines for people then.
@@ -39,6 +41,7 @@ export const coordinatorCommand: CommandSpec = {
         await runCoordinator({
           config: { ...config, run },
           signal,
+          announce: (line) => note(line),
           say: (line) => verbose && note(printable(line)),
           onListening: (address) => {
             io.toParent?.({ address });

@@ -24,6 +24,7 @@ import { drawRun } from '../draw-run.ts';
 import { printable } from '../format.ts';
 import { isComplete, resultBlock, resultObject } from '../result.ts';
 import { chanceOf, makeRunFolder, summaryOf } from '../run-folder.ts';
+import { checkNats, startBroker } from '../nats-broker.ts';
 import { superviseTrain } from '../supervise.ts';
 
 const notedMax = 100;
@@ -107,9 +108,12 @@ async function train(asked: Config, context: CommandContext, signal: AbortSignal
     drawing.note(printable(line));
   };
   let summary = past;
+  const broker = config.nats === 'auto' ? await startBroker(io.env, note) : null;
+  const coordinatorEnv: Record<string, string> = broker ? { TANDEM_NATS: broker.url } : {};
   try {
-    await superviseTrain({ config, signal, verbose, note });
+    await superviseTrain({ config, signal, verbose, note, coordinatorEnv });
   } finally {
+    await broker?.close();
     summary = await drawing.end();
   }
   if (summary.failure !== null) {
@@ -146,6 +150,7 @@ export const trainCommand: CommandSpec = {
     }
     const config = withData(readConfig(flags).config);
     checkWorkers(config);
+    checkNats(config, context.io.env);
     return (signal) => train(config, context, signal);
   },
 };

@@ -76,7 +76,8 @@ export async function commitStep(
   }
   const { weights, momentum, statistics } = sealed;
   swap(model, { weights, momentum, statistics });
-  await record(committedEvent(context, sealed, task), 'all its micro-batches are summed');
+  const committed = { ...committedEvent(context, sealed, task), ...context.meter.report() };
+  await record(committed, 'all its micro-batches are summed');
   for (const link of context.links.values())
     link.send({
       stepCommitted: { generation: plan.generation, step: task.step, weightsHash: weights },

@@ -3,6 +3,8 @@ import { stringify } from 'yaml';
 import { type Config, configValues } from '../../shared/core/config.ts';
 
 export function configYaml(config: Config): string {
-  const { run: _run, json: _json, listen: _listen, ...values } = configValues(config);
+  const { run: _run, json: _json, listen: _listen, nats, ...values } = configValues(config);
+  // A password in the server's address is not for a file that others read.
+  if (typeof nats === 'string' && !nats.includes('@')) values['nats'] = nats;
   return `# Options of this run; "tandem train --config FILE" takes them.\n${stringify(values)}`;
 }

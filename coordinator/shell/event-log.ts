@@ -24,6 +24,8 @@ function parseEvent(line: string): RunEvent | null {
 }
 
 export interface EventLog {
+  /** Number of the newest event in the file; 0 before the first. */
+  readonly seq: number;
   append(body: EventBody, step: number, because: string): Promise<RunEvent>;
   /** Events after number `seq`, then live, until the log is closed or the signal aborts. */
   after(seq: number, signal: AbortSignal): AsyncGenerator<RunEvent>;
@@ -71,6 +73,9 @@ export async function openEventLog(
     });
 
   return {
+    get seq() {
+      return written;
+    },
     async append(body, step, because) {
       seq += 1;
       const event: RunEvent = { seq, time: new Date().toISOString(), step, because, ...body };

@@ -15,5 +15,4 @@ export async function recordEvent(
   const event = await context.events.append(body, step, because);
   context.picture.see(event);
   context.summary = fold(context.summary, event);
-  context.publisher?.publish(event);
 }

@@ -13,6 +13,7 @@ import type { LossPicture } from './loss-picture.ts';
 import type { ModelState } from './model-state.ts';
 import type { Review } from './review.ts';
 import type { RunRecord } from './run-folder.ts';
+import type { StepMeter } from './step-meter.ts';
 import type { WorkerLink } from './worker-link.ts';
 
 export interface RunContext {
@@ -34,6 +35,7 @@ export interface RunContext {
   publisher: EventPublisher | null;
   /** Committed steps that are computed again after a conviction, or null. */
   review: Review | null;
+  meter: StepMeter;
   links: Map<string, WorkerLink>;
   /** Settles when the checkpoint that is being written lies there. */
   saving: Promise<unknown>;

@@ -83,6 +83,7 @@ export function startRunLoop(
           await checkFence(context.folder, context.plan.generation);
         const turn = advance(state, event);
         state = turn.state;
+        context.meter.turn(state, event, turn.effects);
         for (const line of turn.because) say(line);
         for (const effect of turn.effects) await perform(effect);
       }
@@ -300,6 +301,7 @@ export function startRunLoop(
           const link = context.links.get(worker);
           if (link === undefined)
             return Promise.reject(new WorkerGone(worker, 'its connection is gone', false));
+          context.meter.bytes('gradients-in', 4 * elements, worker);
           return link.pull(effect.step, node, bucket, elements);
         };
         return { node, worker, pull };

@@ -84,7 +84,9 @@ function statusOf(context: RunContext, loop: RunLoop) {
   };
 }
 
-function activityOf(worker: WorkerState): string {
+export type Activity = 'joining' | 'idle' | 'computing' | 'surveying' | 'suspect' | 'draining';
+
+export function activityOf(worker: WorkerState): Activity {
   if (worker.phase === 'joining') return 'joining';
   if (worker.draining) return 'draining';
   if (worker.suspect) return 'suspect';

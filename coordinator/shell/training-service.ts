@@ -256,14 +256,20 @@ async function* pullWeights(
     throw refusal('stale-generation', 'these weights are not current any more');
   const copy = model.current;
   let offset = 0;
-  for (const part of [bytesOf(copy.weights), bytesOf(copy.statistics)]) {
-    for (let at = 0; at < part.length; at += chunkBytes) {
-      const data = part.subarray(at, at + chunkBytes);
-      if (model.hashes.weights !== request.weightsHash)
-        throw refusal('stale-generation', 'these weights are not current any more');
-      yield { offset, data, crc32: crc32(data) };
-      offset += data.length;
+  context.meter.pulling(1);
+  try {
+    for (const part of [bytesOf(copy.weights), bytesOf(copy.statistics)]) {
+      for (let at = 0; at < part.length; at += chunkBytes) {
+        const data = part.subarray(at, at + chunkBytes);
+        if (model.hashes.weights !== request.weightsHash)
+          throw refusal('stale-generation', 'these weights are not current any more');
+        yield { offset, data, crc32: crc32(data) };
+        offset += data.length;
+      }
     }
+  } finally {
+    context.meter.pulling(-1);
+    context.meter.bytes('weights-out', offset);
   }
 }
 
@@ -287,6 +293,7 @@ async function* fetchSample(
     );
   if (bytes.length > sampleBytesMax)
     throw refusal('sample-unavailable', 'this image is too large to travel');
+  context.meter.bytes('samples-out', bytes.length);
   for (let at = 0; at < bytes.length; at += chunkBytes)
     yield { data: bytes.subarray(at, at + chunkBytes) };
 }

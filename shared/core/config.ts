@@ -58,7 +58,15 @@ export interface Config {
   stopAt: number | null;
   knn: boolean;
   run: string | null;
+  /** A server's address, or `auto`. */
   nats: string | null;
+  natsCredentials: string | null;
+  natsCa: string | null;
+  natsCert: string | null;
+  natsKey: string | null;
+  dashboard: string | null;
+  dashboardTokenFile: string | null;
+  metrics: string | null;
   listen: string;
   insecure: boolean;
   json: boolean;

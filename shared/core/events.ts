@@ -18,6 +18,43 @@ export interface EventStamp {
   because: string;
 }
 
+/**
+ * Wall milliseconds of a step by what the coordinator was doing or waiting for. Each instant counts
+ * once, so they sum to the time since the step before (or since the run opened).
+ */
+export interface StepPhases {
+  /** No live worker, or too few; a measure before the first step. */
+  wait: number;
+  /** Workers are there and none has a lease. */
+  lease: number;
+  /** All workers that have a lease still fetch weights. */
+  broadcast: number;
+  compute: number;
+  /** All results are in; the coordinator waits for gradient bytes. */
+  upload: number;
+  /** The coordinator sums, updates and hashes. */
+  reduce: number;
+  /** From the seal to the event: fence, ledger, fsync. */
+  commit: number;
+}
+
+/** What one worker did in one step; times are milliseconds since the step began. */
+export interface StepWork {
+  worker: string;
+  /** Micro-batches whose results were accepted. */
+  microBatches: number;
+  /** First lease, last result. */
+  fromMs: number;
+  toMs: number;
+  /** Time with a lease that led to a result. */
+  busyMs: number;
+  /** Bytes of gradients that it was asked for. */
+  bytes: number;
+}
+
+/** Rows of `work` in one event: those with the most micro-batches. */
+export const workRowsMax = 64;
+
 export type EventBody =
   | {
       kind: 'run-opened';
@@ -61,6 +98,9 @@ export type EventBody =
       audit?: number;
       /** Hash of the ledger's record. */
       record: string;
+      /** Absent where only the ledger tells of the step. */
+      phasesMs?: StepPhases;
+      work?: StepWork[];
     }
   | { kind: 'checkpoint-saved'; checkpoint: string; digest: string; bytes: number }
   | { kind: 'rewound'; from: number; to: number; source: string }

@@ -88,9 +88,9 @@ export function parseValue(layer: ConfigLayer, option: OptionSpec, value: unknow
     case 'url': {
       const valid =
         /^((nats|tls|ws|wss):\/\/)?([^\s/@]+@)?(\[[0-9a-f:.]+\]|[\w.-]+)(:\d{1,5})?\/?$/i;
-      return typeof value === 'string' && valid.test(value)
+      return typeof value === 'string' && (value === 'auto' || valid.test(value))
         ? value
-        : bad('the address of a NATS server, such as nats://127.0.0.1:4222');
+        : bad('the address of a NATS server, such as nats://127.0.0.1:4222, or auto');
     }
   }
 }

@@ -5,20 +5,44 @@
  * bounded: histories are thinned, lists are cut. An event that was seen already (same or lower
  * `seq`) changes nothing, so a reader may fold overlapping refills.
  */
-import type { RunEvent } from './events.ts';
+import type { RunEvent, StepPhases } from './events.ts';
+import { type Goodput, goodputAfterStep, noGoodput, sumPhases } from './summary-goodput.ts';
+import {
+  latest,
+  marksMax,
+  newWorker,
+  putWorker,
+  type TimelineMark,
+  type TimelineMarkKind,
+  type TimelineStep,
+  type WorkerSummary,
+  withTimelineStep,
+  workersAfterStep,
+} from './summary-workers.ts';
 
-export interface WorkerSummary {
-  id: string;
-  pid: number;
-  host: string;
-  device: string;
-  state: 'live' | 'left';
-}
+export { type Goodput, goodputParts, phaseNames, sumPhases } from './summary-goodput.ts';
+export {
+  shareOf,
+  type TimelineMark,
+  type TimelineStep,
+  type WorkerSummary,
+  workersMax,
+} from './summary-workers.ts';
 
-export interface LossPoint {
+/** One step of the thinned history. */
+export interface HistoryPoint {
   step: number;
+  /** Epochs finished, a fraction. */
+  epoch: number;
   loss: number;
   std: number;
+  learningRate: number;
+  /** Smoothed; null before it is known. */
+  imagesPerSecond: number | null;
+}
+
+export interface KnnPoint extends KnnResult {
+  step: number;
 }
 
 export interface KnnResult {
@@ -56,6 +80,11 @@ export interface RunSummary {
   timedSteps: number;
   /** Seconds to the last step (or to stopAt) at this rate. */
   secondsLeft: number | null;
+  /** One standard deviation of it, seconds; null until steps were timed. */
+  secondsLeftSpread: number | null;
+  /** Mean and variance of the seconds of a step, over about twenty. */
+  stepSeconds: number | null;
+  stepSecondsVariance: number;
   /** ISO times of the first event of this generation and of the last event. */
   openedAt: string | null;
   lastAt: string | null;
@@ -63,7 +92,7 @@ export interface RunSummary {
   workers: readonly WorkerSummary[];
   /** Times that micro-batches were moved to another worker. */
   leasesMoved: number;
-  checkpoint: { path: string; digest: string; step: number; bytes: number } | null;
+  checkpoint: { path: string; digest: string; step: number; bytes: number; at: string } | null;
   knnBefore: KnnResult | null;
   knnAfter: KnnResult | null;
   /** The latest ones, as sentences. */
@@ -80,13 +109,24 @@ export interface RunSummary {
   } | null;
   failure: { code: string; message: string } | null;
   /** One point every `lossStride` steps, ascending. */
-  lossHistory: readonly LossPoint[];
+  lossHistory: readonly HistoryPoint[];
   lossStride: number;
+  /** The latest measures, ascending. */
+  knnHistory: readonly KnnPoint[];
+  /** Phases of the last step, milliseconds; null where its event has none. */
+  phasesMs: StepPhases | null;
+  goodput: Goodput;
+  /** Who computed when, of the latest steps; what happened in between. Oldest first. */
+  timeline: readonly TimelineStep[];
+  marks: readonly TimelineMark[];
+  /** The latest events but those of steps, oldest first. */
+  recent: readonly RunEvent[];
 }
 
 export const lossHistoryMax = 512;
-export const workersMax = 1024;
+export const recentMax = 100;
 const warningsMax = 20;
+const knnHistoryMax = 256;
 
 export const emptySummary: RunSummary = {
   seq: 0,
@@ -109,6 +149,9 @@ export const emptySummary: RunSummary = {
   imagesPerSecond: null,
   timedSteps: 0,
   secondsLeft: null,
+  secondsLeftSpread: null,
+  stepSeconds: null,
+  stepSecondsVariance: 0,
   openedAt: null,
   lastAt: null,
   liveWorkers: 0,
@@ -124,6 +167,12 @@ export const emptySummary: RunSummary = {
   failure: null,
   lossHistory: [],
   lossStride: 1,
+  knnHistory: [],
+  phasesMs: null,
+  goodput: noGoodput,
+  timeline: [],
+  marks: [],
+  recent: [],
 };
 
 /** The step at which this life of the run ends. */
@@ -138,7 +187,7 @@ export function stdRatio(std: number, outputWidth: number): number {
   return std * Math.sqrt(outputWidth);
 }
 
-function withPoint(summary: RunSummary, point: LossPoint): Partial<RunSummary> {
+function withPoint(summary: RunSummary, point: HistoryPoint): Partial<RunSummary> {
   // The first step is always kept; after it, those on the stride.
   const due = (step: number, stride: number): boolean => step === 1 || step % stride === 0;
   let { lossHistory, lossStride } = summary;
@@ -166,21 +215,72 @@ function withRate(summary: RunSummary, found: number): Partial<RunSummary> {
   return { timedSteps, imagesPerSecond: 1 / secondsPerImage };
 }
 
-function withTimeLeft(summary: RunSummary): RunSummary {
-  const { imagesPerSecond, batch } = summary;
+/** Mean and variance of a step's seconds; the first step of a life compiles and does not count. */
+function withStepTime(summary: RunSummary, found: number): Partial<RunSummary> {
+  if (!(found > 0) || summary.timedSteps < 1) return {};
+  const { stepSeconds: mean, stepSecondsVariance } = summary;
+  if (mean === null) return { stepSeconds: found, stepSecondsVariance: 0 };
+  const share = Math.max(0.05, 1 / (summary.timedSteps + 1));
+  const off = found - mean;
+  return {
+    stepSeconds: mean + share * off,
+    stepSecondsVariance: (1 - share) * (stepSecondsVariance + share * off * off),
+  };
+}
+
+function timeLeft(summary: RunSummary): Partial<RunSummary> {
+  const { imagesPerSecond, batch, timedSteps, stepSecondsVariance: variance } = summary;
   const steps = Math.max(0, goalOf(summary) - summary.step);
   const known = imagesPerSecond !== null && summary.state === 'training';
-  return { ...summary, secondsLeft: known ? (steps * batch) / imagesPerSecond : null };
+  if (!known) return { secondsLeft: null, secondsLeftSpread: null };
+  // Each step to come differs from the mean, and the mean itself is known from a few steps only.
+  const counted = Math.max(1, Math.min(20, timedSteps));
+  const spread = Math.sqrt(variance * (steps + (steps * steps) / counted));
+  return {
+    secondsLeft: (steps * batch) / imagesPerSecond,
+    secondsLeftSpread: timedSteps > 2 ? spread : null,
+  };
 }
 
 function withWorker(summary: RunSummary, worker: WorkerSummary): Partial<RunSummary> {
-  const others = summary.workers.filter((known) => known.id !== worker.id);
-  let workers = [...others, worker];
-  if (workers.length > workersMax) {
-    const oldest = workers.findIndex((known) => known.state === 'left');
-    workers = workers.filter((_, index) => index !== Math.max(0, oldest));
-  }
+  const workers = putWorker(summary.workers, worker);
   return { workers, liveWorkers: workers.filter((known) => known.state === 'live').length };
+}
+
+function withMark(
+  summary: RunSummary,
+  kind: TimelineMarkKind,
+  event: RunEvent,
+  worker: string,
+  text: string,
+): Partial<RunSummary> {
+  const mark: TimelineMark = { kind, at: Date.parse(event.time), worker, text };
+  return { marks: latest(summary.marks, [mark], marksMax) };
+}
+
+type Committed = Extract<RunEvent, { kind: 'step-committed' }>;
+
+function withStep(summary: RunSummary, event: Committed): Partial<RunSummary> {
+  const { step, epoch, loss, std, learningRate, phasesMs, work = [] } = event;
+  // A commit that only the ledger told of knows neither its rate nor its workers.
+  const liveWorkers = event.workers > 0 ? event.workers : summary.liveWorkers;
+  const stepMs = phasesMs === undefined ? 0 : sumPhases(phasesMs);
+  const began = Date.parse(event.time) - stepMs;
+  const rate = withRate(summary, event.imagesPerSecond);
+  const imagesPerSecond = rate.imagesPerSecond ?? summary.imagesPerSecond;
+  return {
+    ...{ step, epoch, loss, std, learningRate, liveWorkers, state: 'training' },
+    ...rate,
+    ...withStepTime(summary, event.imagesPerSecond > 0 ? summary.batch / event.imagesPerSecond : 0),
+    ...withPoint(summary, { step, epoch, loss, std, learningRate, imagesPerSecond }),
+    workers: workersAfterStep(summary.workers, work, step, stepMs),
+    timeline:
+      work.length > 0
+        ? withTimelineStep(summary.timeline, { step, began, work })
+        : summary.timeline,
+    phasesMs: phasesMs ?? null,
+    goodput: goodputAfterStep(summary.goodput, step, phasesMs),
+  };
 }
 
 function apply(summary: RunSummary, event: RunEvent): Partial<RunSummary> {
@@ -192,45 +292,60 @@ function apply(summary: RunSummary, event: RunEvent): Partial<RunSummary> {
         ...{ run, generation, model, data, images, batch, microBatch, outputWidth },
         ...{ totalSteps, stopAt, state: 'training', openedAt: event.time, result: null },
         ...{ failure: null, workers: [], liveWorkers: 0, imagesPerSecond: null, timedSteps: 0 },
+        ...{ stepSeconds: null, stepSecondsVariance: 0 },
+        ...withMark(summary, 'opened', event, '', `life ${generation} of the coordinator begins`),
+        ...(generation > 1 ? withDownTime(summary, event) : {}),
       };
     }
     case 'worker-joined': {
       const { worker: id, pid, host, device } = event;
-      return withWorker(summary, { id, pid, host, device, state: 'live' });
+      const joined = newWorker({ id, pid, host, device }, event.time);
+      return {
+        ...withWorker(summary, joined),
+        ...withMark(summary, 'joined', event, id, `${id} joined`),
+      };
     }
     case 'worker-left': {
       const known = summary.workers.find((worker) => worker.id === event.worker);
-      return known === undefined ? {} : withWorker(summary, { ...known, state: 'left' });
+      if (known === undefined) return {};
+      const [leftAt, leftBecause] = [event.time, event.because];
+      return {
+        ...withWorker(summary, { ...known, state: 'left', leftAt, leftBecause }),
+        ...withMark(summary, 'left', event, known.id, `${known.id} left: ${leftBecause}`),
+      };
     }
     case 'worker-refused':
       return withWarning(summary, event.code, `worker ${event.worker} refused: ${event.message}`);
     case 'lease-moved':
-      return { leasesMoved: summary.leasesMoved + 1 };
+      return withMoved(summary, event);
     case 'sample-undecodable':
       return withWarning(summary, 'sample-undecodable', `${event.path} cannot be decoded: gray`);
-    case 'step-committed': {
-      const { step, epoch, loss, std, learningRate } = event;
-      // A commit that only the ledger told of knows neither its rate nor its workers.
-      const liveWorkers = event.workers > 0 ? event.workers : summary.liveWorkers;
-      return {
-        ...{ step, epoch, loss, std, learningRate, liveWorkers, state: 'training' },
-        ...withRate(summary, event.imagesPerSecond),
-        ...withPoint(summary, { step, loss, std }),
-      };
-    }
+    case 'step-committed':
+      return withStep(summary, event);
     case 'checkpoint-saved': {
       const { checkpoint: path, digest, step, bytes } = event;
-      return { checkpoint: { path, digest, step, bytes } };
+      return {
+        checkpoint: { path, digest, step, bytes, at: event.time },
+        ...withMark(summary, 'checkpoint', event, '', `checkpoint of step ${step}`),
+      };
     }
     case 'rewound':
       return {
         step: event.to,
         lossHistory: summary.lossHistory.filter((kept) => kept.step <= event.to),
+        ...withMark(
+          summary,
+          'rewound',
+          event,
+          '',
+          `rewound from step ${event.from} to ${event.to}`,
+        ),
       };
     case 'knn-measured': {
       const { accuracy, standardError, queries, references, step } = event;
       const result = { accuracy, standardError, queries, references };
-      return step === 0 ? { knnBefore: result } : { knnAfter: result };
+      const knnHistory = latest(summary.knnHistory, [{ step, ...result }], knnHistoryMax);
+      return step === 0 ? { knnBefore: result, knnHistory } : { knnAfter: result, knnHistory };
     }
     case 'warning':
       return withWarning(summary, event.code, event.message);
@@ -247,15 +362,56 @@ function apply(summary: RunSummary, event: RunEvent): Partial<RunSummary> {
   }
 }
 
+function withMoved(
+  summary: RunSummary,
+  event: Extract<RunEvent, { kind: 'lease-moved' }>,
+): Partial<RunSummary> {
+  const { from, count } = event;
+  const { goodput } = summary;
+  const known = summary.workers.find((worker) => worker.id === from);
+  const movedMicroBatches = (known?.movedMicroBatches ?? 0) + count;
+  const text = `${count} micro-batch${count === 1 ? '' : 'es'} taken from ${from}`;
+  return {
+    leasesMoved: summary.leasesMoved + 1,
+    goodput: { ...goodput, movedMicroBatches: goodput.movedMicroBatches + count },
+    ...(known ? withWorker(summary, { ...known, movedMicroBatches }) : {}),
+    ...withMark(summary, 'moved', event, from, text),
+  };
+}
+
+/** A life began: what lay between it and the last event of the one before was nobody's. */
+function withDownTime(summary: RunSummary, event: RunEvent): Partial<RunSummary> {
+  const before = summary.lastAt === null ? Number.NaN : Date.parse(summary.lastAt);
+  const gap = Date.parse(event.time) - before;
+  if (!(gap > 0)) return {};
+  return { goodput: { ...summary.goodput, downMs: summary.goodput.downMs + gap } };
+}
+
 function withWarning(summary: RunSummary, code: string, message: string): Partial<RunSummary> {
   const warnings = [...summary.warnings, { code, message }].slice(-warningsMax);
   const reproducible = summary.reproducible && code !== 'not-reproducible';
   return { warnings, warningCount: summary.warningCount + 1, reproducible };
 }
 
+/** The latest events that are worth a line, and how long it all took. */
+function withTime(summary: RunSummary, event: RunEvent): Partial<RunSummary> {
+  const since = summary.goodput.since ?? event.time;
+  const totalMs = Math.max(
+    summary.goodput.totalMs,
+    Date.parse(event.time) - Date.parse(since) || 0,
+  );
+  const step = event.kind === 'step-committed';
+  return {
+    goodput: { ...summary.goodput, since, totalMs },
+    recent: step ? summary.recent : latest(summary.recent, [event], recentMax),
+  };
+}
+
 /** The summary after one more event; the same value where the event was folded before. */
 export function fold(summary: RunSummary, event: RunEvent): RunSummary {
   if (event.seq <= summary.seq) return summary;
-  const next = { ...summary, seq: event.seq, lastAt: event.time, ...apply(summary, event) };
-  return withTimeLeft(next);
+  const next = { ...summary, ...apply(summary, event) };
+  next.seq = event.seq;
+  next.lastAt = event.time;
+  return Object.assign(next, withTime(next, event), timeLeft(next));
 }

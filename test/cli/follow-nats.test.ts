@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from 'nats';
+import { natsTarget } from '../../shared/adapters/nats-connection.ts';
 import { followEvents } from '../../cli/follow.ts';
 import type { RunEvent } from '../../shared/core/events.ts';
 import { eventSubject } from '../../shared/wire/subjects.ts';
@@ -67,7 +68,7 @@ async function follow(
   const signal = AbortSignal.timeout(20_000);
   const onGap = (first: number, last: number): number => gaps.push([first, last]);
   const following = (async () => {
-    const asked = { nats: url, run, since: 0, signal, onGap };
+    const asked = { nats: natsTarget({ nats: url }, 'a test', {}), run, since: 0, signal, onGap };
     for await (const { seq } of followEvents(asked)) seen.push(seq);
   })();
   await sleep(500);

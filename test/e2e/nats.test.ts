@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { followEvents } from '../../cli/follow.ts';
 import type { RunEvent } from '../../shared/core/events.ts';
-import { freePort, natsSkip, startNats } from '../support/nats-server.ts';
+import { freePort, natsSkip, startNats, targetAt } from '../support/nats-server.ts';
 import { addressOf, eventsUntil, scratch, startTandem } from '../support/processes.ts';
 
 const method = [
@@ -36,7 +36,7 @@ async function watched(
   const seen: RunEvent[] = [];
   const signal = AbortSignal.timeout(180_000);
   const watching = (async () => {
-    const source = { nats: url, run, coordinator: address, since: 0, signal };
+    const source = { nats: targetAt(port), run, coordinator: address, since: 0, signal };
     for await (const event of followEvents(source)) seen.push(event);
   })();
   const worker = startTandem(t, ['worker', '--coordinator', address, '--data', 'synthetic:64']);

@@ -24,7 +24,17 @@ const under = (folder: string): string[] =>
 const lineCount = (path: string): number => read(path).replace(/\n$/, '').split('\n').length;
 const none = (faults: readonly string[]): void => assert.deepEqual(faults, []);
 
-const folders = ['cli', 'coordinator', 'deploy', 'docs', 'proto', 'shared', 'test', 'worker'];
+const folders = [
+  'cli',
+  'coordinator',
+  'dashboard',
+  'deploy',
+  'docs',
+  'proto',
+  'shared',
+  'test',
+  'worker',
+];
 const tops = readdirSync(root, { withFileTypes: true })
   .filter((entry) => entry.isFile() && entry.name !== 'package-lock.json')
   .map((entry) => entry.name);

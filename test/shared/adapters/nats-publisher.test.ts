@@ -1,169 +1,268 @@
 /** Events to NATS: a real server where there is one, and nothing waits where there is none. */
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import * as net from 'node:net';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from 'nats';
-import {
-  type EventPublisher,
-  natsPublisher,
-  withoutSecret,
-} from '../../../shared/adapters/nats-publisher.ts';
+import { natsTarget } from '../../../shared/adapters/nats-connection.ts';
+import { type EventPublisher, natsPublisher } from '../../../shared/adapters/nats-publisher.ts';
 import type { RunEvent } from '../../../shared/core/events.ts';
-import { runSubjects } from '../../../shared/wire/subjects.ts';
+import { runSubjects, streamName } from '../../../shared/wire/subjects.ts';
+import { type EventList, eventList, numbered } from '../../support/event-list.ts';
+import {
+  freePort,
+  natsSkip as skip,
+  startNats,
+  targetAt,
+  until,
+} from '../../support/nats-server.ts';
 
-const program = process.env['TANDEM_NATS_SERVER'];
-const skip = program ? false : 'no nats-server here (npm test finds one)';
-
-const eventOf = (seq: number): RunEvent => ({
-  seq,
-  time: '2020-11-20T00:00:00.000Z',
-  step: seq,
-  because: 'a test',
-  kind: seq % 2 ? 'warning' : 'run-failed',
-  code: 'x',
-  message: `é ${seq}`,
-});
-
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as net.AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
+function folder(t: TestContext): string {
+  const made = mkdtempSync(join(tmpdir(), 'tandem-nats-test-'));
+  t.after(() => rmSync(made, { recursive: true, force: true }));
+  return made;
 }
 
-async function startServer(t: TestContext, port: number): Promise<ChildProcess> {
-  const server = spawn(program ?? '', ['-a', '127.0.0.1', '-p', String(port)], { stdio: 'ignore' });
-  t.after(() => server.kill('SIGKILL'));
-  for (let tries = 0; tries < 200; tries += 1) {
-    const socket = net.connect(port, '127.0.0.1');
-    const up = await Promise.race([
-      once(socket, 'connect').then(() => true),
-      once(socket, 'error').then(() => false),
-    ]).catch(() => false);
-    socket.destroy();
-    if (up) return server;
-    await sleep(25);
-  }
-  throw new Error('the NATS server did not start');
-}
-
-async function until(holds: () => boolean, what: string): Promise<void> {
-  for (let waited = 0; !holds(); waited += 20) {
-    if (waited > 10_000) throw new Error(`waited 10 s for: ${what}`);
-    await sleep(20);
-  }
-}
-
-function publisherAt(port: number): { publisher: EventPublisher; said: string[] } {
+function publisherOf(
+  source: EventList,
+  target: number | ReturnType<typeof natsTarget>,
+  run = 'my run',
+): { publisher: EventPublisher; said: string[] } {
   const said: string[] = [];
-  const publisher = natsPublisher(`nats://127.0.0.1:${port}`, 'my run', (state, message) =>
-    said.push(`${state}: ${message}`),
-  );
+  const publisher = natsPublisher({
+    target: typeof target === 'number' ? targetAt(target) : target,
+    run,
+    source,
+    beat: () => ({ run, generation: 1, seq: source.seq, step: 0, time: '' }),
+    say: (state, message) => said.push(`${state}: ${message}`),
+  });
   return { publisher, said };
 }
 
-test('an address is shown without its password', () => {
-  for (const [url, shown] of [
-    ['nats://127.0.0.1:4222', 'nats://127.0.0.1:4222'],
-    ['nats://me:secret@host:4222', 'nats://***@host:4222'],
-    ['nats://me:se@cr@et@host', 'nats://***@host'],
-    ['token@host', '***@host'],
-    ['nats://a:b@one,nats://c:d@two', 'nats://***@one,nats://***@two'],
-  ] as const)
-    assert.equal(withoutSecret(url), shown);
-});
+/** Everything that the stream of a run holds, by its own numbers. */
+async function stored(port: number, run = 'my run'): Promise<{ seq: number; text: string }[]> {
+  const client = await connect({ servers: `127.0.0.1:${port}` });
+  try {
+    const manager = await client.jetstreamManager();
+    const { state } = await manager.streams.info(streamName(run));
+    const messages: { seq: number; text: string }[] = [];
+    for (let seq = state.first_seq; seq <= state.last_seq; seq += 1) {
+      const message = await manager.streams.getMessage(streamName(run), { seq });
+      messages.push({ seq: message.seq, text: message.string() });
+    }
+    return messages;
+  } finally {
+    await client.close();
+  }
+}
 
-test('without a server nothing waits: publishing returns, closing returns, it is said once', async () => {
-  const { publisher, said } = publisherAt(await freePort());
-  const began = performance.now();
-  for (let seq = 1; seq <= 1000; seq += 1) publisher.publish(eventOf(seq));
-  assert.ok(performance.now() - began < 500);
+const wanted = (source: EventList) =>
+  source.events.map((event) => ({ seq: event.seq, text: JSON.stringify(event) }));
+
+test('without a server nothing waits: it is said once, and closing returns', async () => {
+  const source = eventList(1000);
+  const { publisher, said } = publisherOf(source, await freePort());
   await until(() => said.length > 0, 'the word that nobody answers');
-  await sleep(700);
-  const closing = performance.now();
   await publisher.close();
-  assert.ok(performance.now() - closing < 1000);
-  publisher.publish(eventOf(1001));
   assert.equal(said.length, 1);
-  assert.match(said[0] ?? '', /^away: no NATS server answers at .*training goes on without/);
+  assert.match(said[0] ?? '', /^away: nothing goes to NATS at .*training goes on without/);
+  assert.equal(publisher.acknowledged, 0);
 });
 
 test('a process that closed its publisher ends, though no server ever answered', async () => {
-  const module = new URL('../../../shared/adapters/nats-publisher.js', import.meta.url).href;
+  const module = (path: string) =>
+    JSON.stringify(new URL(`../../../${path}`, import.meta.url).href);
   const script =
-    `import { natsPublisher } from ${JSON.stringify(module)};` +
-    `const p = natsPublisher('nats://127.0.0.1:${await freePort()}', 'r', () => {});` +
+    `import { natsPublisher } from ${module('shared/adapters/nats-publisher.js')};` +
+    `import { targetAt } from ${module('test/support/nats-server.js')};` +
+    `import { eventList } from ${module('test/support/event-list.js')};` +
+    `const p = natsPublisher({ target: targetAt(${await freePort()}), run: 'r', ` +
+    'source: eventList(3), beat: () => ({}), say: () => {} });' +
     'setTimeout(() => p.close(), 200);';
-  const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: 'ignore' });
+  const env = { ...process.env, CI: '' };
+  const args = ['--input-type=module', '-e', script];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'], env });
   const ended = await Promise.race([
     once(child, 'exit').then(([code]) => code as number),
-    sleep(8000, 'still there', { ref: false }),
+    sleep(20_000, 'still there', { ref: false }),
   ]);
   child.kill('SIGKILL');
   assert.equal(ended, 0);
 });
 
-test('every event arrives in order, on a subject of its kind, under the name of the run', {
-  skip,
-}, async (t) => {
+test('the stream holds every event once, under its own number', { skip }, async (t) => {
   const port = await freePort();
-  await startServer(t, port);
-  const reader = await connect({ servers: `127.0.0.1:${port}` });
-  t.after(() => reader.close());
-  const got: { subject: string; event: RunEvent }[] = [];
-  void (async () => {
-    for await (const { subject, string } of messagesOf(reader.subscribe(runSubjects('my run'))))
-      got.push({ subject, event: JSON.parse(string) as RunEvent });
-  })();
-  await reader.flush();
-  const { publisher, said } = publisherAt(port);
-  await until(() => said.length > 0, 'the connection');
-  assert.match(said[0] ?? '', /^connected: /);
-  for (let seq = 1; seq <= 500; seq += 1) publisher.publish(eventOf(seq));
+  await startNats(t, port, { store: folder(t) });
+  const source = eventList(500);
+  const { publisher, said } = publisherOf(source, port);
+  await until(() => publisher.acknowledged === 500, '500 events');
+  for (let seq = 501; seq <= 700; seq += 1) source.push(numbered(seq));
+  source.end();
   await publisher.close();
-  await until(() => got.length >= 500, '500 events');
-  assert.deepEqual(
-    got.map(({ event }) => event),
-    Array.from({ length: 500 }, (_, i) => eventOf(i + 1)),
-  );
-  assert.equal(got[0]?.subject, 'tandem.my_run.warning');
-  assert.equal(got[1]?.subject, 'tandem.my_run.run-failed');
+  assert.deepEqual(await stored(port), wanted(source));
+  assert.match(said.join(), /^connected: .*stream tandem_my_run$/);
 });
 
-test('a server that goes and comes back is said both times, and events flow again', {
+test('a server killed and started again three times misses nothing and doubles nothing', {
   skip,
 }, async (t) => {
   const port = await freePort();
-  const first = await startServer(t, port);
-  const { publisher, said } = publisherAt(port);
+  const store = folder(t);
+  const source = eventList();
+  const { publisher } = publisherOf(source, port);
   t.after(() => publisher.close());
-  await until(() => said.length === 1, 'the connection');
-  first.kill('SIGKILL');
-  await until(() => said.length === 2, 'the loss');
-  assert.match(said[1] ?? '', /^away: .*went away/);
-  for (let seq = 1; seq <= 100; seq += 1) publisher.publish(eventOf(seq));
-  await startServer(t, port);
-  const reader = await connect({ servers: `127.0.0.1:${port}` });
+  for (let life = 1; life <= 3; life += 1) {
+    const server = await startNats(t, port, { store });
+    // Some while it is there, some while it dies, some while it is away.
+    for (let i = 0; i < 200; i += 1) source.push(numbered(source.seq + 1));
+    await until(() => publisher.acknowledged > 200 * life - 150, 'the first of this life');
+    const gone = once(server, 'exit');
+    server.kill('SIGKILL');
+    await gone;
+  }
+  await startNats(t, port, { store });
+  await until(() => publisher.acknowledged === 600, 'all 600');
+  assert.deepEqual(await stored(port), wanted(source));
+});
+
+test('another life of the coordinator goes on where the stream ends', { skip }, async (t) => {
+  const port = await freePort();
+  await startNats(t, port, { store: folder(t) });
+  const source = eventList(50);
+  const first = publisherOf(source, port);
+  await until(() => first.publisher.acknowledged === 50, 'the first life');
+  await first.publisher.close();
+  for (let seq = 51; seq <= 80; seq += 1) source.push(numbered(seq));
+  const second = publisherOf(source, port);
+  await until(() => second.publisher.acknowledged === 80, 'the second life');
+  await second.publisher.close();
+  assert.deepEqual(await stored(port), wanted(source));
+  assert.ok(![...first.said, ...second.said].some((line) => line.includes('replaced')));
+});
+
+test('a stream with the events of another run of that name is replaced, and it is said', {
+  skip,
+}, async (t) => {
+  const port = await freePort();
+  await startNats(t, port, { store: folder(t) });
+  const old = publisherOf(eventList(90, ' of old'), port);
+  await until(() => old.publisher.acknowledged === 90, 'the old run');
+  await old.publisher.close();
+  const source = eventList(40);
+  const { publisher, said } = publisherOf(source, port);
+  await until(() => publisher.acknowledged === 40, 'the new run');
+  await publisher.close();
+  assert.deepEqual(await stored(port), wanted(source));
+  assert.match(said.join(), /held other events under the name my run: they are replaced/);
+});
+
+test('two coordinators of one name do not fight for ever: one gives up', { skip }, async (t) => {
+  const port = await freePort();
+  await startNats(t, port, { store: folder(t) });
+  const one = eventList(5, ' of one');
+  const two = eventList(5, ' of two');
+  const rivals = [publisherOf(one, port), publisherOf(two, port)];
+  const gaveUp = () => rivals.some(({ said }) => said.join().includes('another run named my run'));
+  for (let seq = 6; !gaveUp(); seq += 1) {
+    assert.ok(seq < 6000, 'they still fight');
+    one.push(numbered(seq, ' of one'));
+    two.push(numbered(seq, ' of two'));
+    await sleep(10);
+  }
+  const [winner, source] = rivals[0]?.said.join().includes('another run named')
+    ? [rivals[1], two]
+    : [rivals[0], one];
+  await until(() => winner?.publisher.acknowledged === source.seq, 'the other one');
+  assert.deepEqual(await stored(port), wanted(source));
+  for (const { publisher } of rivals) await publisher.close();
+});
+
+test('a server without JetStream gets plain messages, which is said once', { skip }, async (t) => {
+  const port = await freePort();
+  const server = await startNats(t, port);
+  const reader = await connect({ servers: `127.0.0.1:${port}`, reconnectTimeWait: 50 });
   t.after(() => reader.close());
   const got: RunEvent[] = [];
-  void (async () => {
-    for await (const { string } of messagesOf(reader.subscribe(runSubjects('my run'))))
-      got.push(JSON.parse(string) as RunEvent);
-  })();
+  reader.subscribe(runSubjects('my run'), {
+    callback: (_, message) => {
+      const value = JSON.parse(message.string());
+      if (value.kind !== undefined) got.push(value as RunEvent);
+    },
+  });
   await reader.flush();
-  await until(() => said.length === 3, 'the return');
-  assert.match(said[2] ?? '', /^connected: .*is back/);
-  publisher.publish(eventOf(101));
-  await until(() => got.length > 0, 'an event');
-  assert.equal(got[0]?.seq, 101, 'what happened meanwhile is refilled from the file, not queued');
+  const source = eventList(3);
+  const { publisher, said } = publisherOf(source, port);
+  t.after(() => publisher.close());
+  await until(() => publisher.state === 'core', 'the connection');
+  for (let seq = 4; seq <= 200; seq += 1) source.push(numbered(seq));
+  await until(() => got.length >= 197, 'what is new since it began');
+  assert.deepEqual(got, source.events.slice(3));
+  server.kill('SIGKILL');
+  await until(() => publisher.state === 'away', 'the loss');
+  await startNats(t, port);
+  await until(() => publisher.state === 'core', 'the return');
+  assert.equal(said.filter((line) => line.includes('no JetStream')).length, 1);
 });
 
-async function* messagesOf(subscription: AsyncIterable<{ subject: string; string(): string }>) {
-  for await (const message of subscription)
-    yield { subject: message.subject, string: message.string() };
-}
+test('a full server keeps what it took; what it refuses follows when there is room', {
+  skip,
+}, async (t) => {
+  const port = await freePort();
+  const store = folder(t);
+  // The stream's smallest size does not fit: nothing can be kept here.
+  const tight = `jetstream { store_dir: "${store}/store", max_file: 100000, max_mem: 1000 }`;
+  const server = await startNats(t, port, { store, config: tight });
+  const source = eventList(300);
+  const { publisher, said } = publisherOf(source, port);
+  await until(() => said.length > 0, 'the word that it is refused');
+  assert.match(said.join(), /insufficient|resources|storage/i);
+  assert.equal(publisher.acknowledged, 0);
+  const gone = once(server, 'exit');
+  server.kill('SIGKILL');
+  await gone;
+  await startNats(t, port, { store });
+  await until(() => publisher.acknowledged === 300, 'room');
+  await publisher.close();
+  assert.deepEqual(await stored(port), wanted(source));
+});
+
+test('a stalled server holds nobody: a bounded number is under way, and all arrive', {
+  skip,
+}, async (t) => {
+  const port = await freePort();
+  const server = await startNats(t, port, { store: folder(t) });
+  const source = eventList(10);
+  const { publisher } = publisherOf(source, port);
+  await until(() => publisher.acknowledged === 10, 'the first');
+  server.kill('SIGSTOP');
+  for (let seq = 11; seq <= 5000; seq += 1) source.push(numbered(seq));
+  await sleep(300);
+  assert.equal(publisher.acknowledged, 10);
+  server.kill('SIGCONT');
+  await until(() => publisher.acknowledged === 5000, 'the rest');
+  await publisher.close();
+  assert.deepEqual(await stored(port), wanted(source));
+});
+
+test('wrong credentials are said without the secret, and the right ones are let in', {
+  skip,
+}, async (t) => {
+  const port = await freePort();
+  const store = folder(t);
+  await startNats(t, port, { store, config: 'authorization { token: "hush-hush" }' });
+  const url = `nats://127.0.0.1:${port}`;
+  const wrong = natsTarget({ nats: url }, 'a test', { TANDEM_NATS_TOKEN: 'not-this-one' });
+  const refused = publisherOf(eventList(5), wrong);
+  await until(() => refused.said.length > 0, 'the refusal');
+  await refused.publisher.close();
+  assert.match(refused.said.join(), /authorization/i);
+  assert.doesNotMatch(refused.said.join(), /not-this-one|hush/);
+  const right = natsTarget({ nats: url }, 'a test', { TANDEM_NATS_TOKEN: 'hush-hush' });
+  const let_in = publisherOf(eventList(5), right);
+  await until(() => let_in.publisher.acknowledged === 5, 'five events');
+  await let_in.publisher.close();
+});

@@ -7,7 +7,9 @@ import type { EventBody, RunEvent } from '../../../shared/core/events.ts';
 import {
   emptySummary,
   fold,
+  goodputParts,
   lossHistoryMax,
+  shareOf,
   type RunSummary,
   stdRatio,
   workersMax,
@@ -88,7 +90,10 @@ test('a short run folds to its result', () => {
   assert.equal(summary.state, 'done');
   assert.deepEqual([summary.step, summary.loss, summary.seq], [10, -0.5, 11]);
   assert.deepEqual([summary.knnBefore?.accuracy, summary.knnAfter?.accuracy], [0.3, 0.5]);
-  assert.deepEqual(summary.checkpoint, { path: 'c', digest: 'd', step: 10, bytes: 9 });
+  assert.deepEqual(summary.checkpoint, {
+    ...{ path: 'c', digest: 'd', step: 10, bytes: 9 },
+    at: summary.checkpoint?.at,
+  });
   assert.deepEqual(
     summary.workers.map((worker) => [worker.id, worker.state]),
     [
@@ -203,10 +208,90 @@ test('an event of a later version changes nothing but the number', () => {
   const [event] = story([[0, { kind: 'comet-seen' } as unknown as EventBody]]);
   assert.ok(event);
   const summary = fold(emptySummary, event);
-  assert.deepEqual({ ...summary, seq: 0, lastAt: null }, emptySummary);
+  assert.deepEqual(
+    { ...summary, seq: 0, lastAt: null, recent: [], goodput: emptySummary.goodput },
+    emptySummary,
+  );
 });
 
 test('std·√d is 1 for directions spread at random and 0 for one point', () => {
   assert.equal(stdRatio(1 / Math.sqrt(2048), 2048), 1);
   assert.equal(stdRatio(0, 2048), 0);
+});
+
+test('work is counted by worker, with shares, bars and the time by cause', () => {
+  const phases = { ...{ wait: 100, lease: 0, broadcast: 50, compute: 700 } };
+  const phasesMs = { ...phases, upload: 100, reduce: 40, commit: 10 };
+  const row = (worker: string, microBatches: number) => ({
+    ...{ worker, microBatches, fromMs: 100, toMs: 800, busyMs: 600, bytes: 1000 },
+  });
+  const step = (work: ReturnType<typeof row>[]): EventBody => ({
+    ...(committed(-0.1) as Extract<EventBody, { kind: 'step-committed' }>),
+    ...{ phasesMs, work },
+  });
+  const summary = foldAll(
+    story([
+      [0, opened()],
+      [0, joined('a')],
+      [0, joined('b')],
+      [1, step([row('a', 3), row('b', 1)])],
+      [2, step([row('a', 3), row('b', 1)])],
+      [2, { kind: 'lease-moved', first: 0, count: 2, from: 'b' }],
+      [2, { kind: 'worker-left', worker: 'b' }],
+      [2, opened({ generation: 2 })],
+      [2, { kind: 'rewound', from: 2, to: 1, source: 'a checkpoint' }],
+      [2, step([])],
+    ]),
+  );
+  const first = foldAll(
+    story([
+      [0, opened()],
+      [0, joined('a')],
+      [0, joined('b')],
+      [1, step([row('a', 3), row('b', 1)])],
+    ]),
+  );
+  const [a] = first.workers;
+  assert.ok(a);
+  assert.deepEqual([a.microBatches, a.microBatchMs, a.bytesPerSecond], [3, 200, 1000]);
+  assert.equal(shareOf(a, first.workers), 0.75);
+  assert.deepEqual(
+    first.timeline.map(({ step, began, work }) => [step, began % 1000, work.length]),
+    [[1, 0, 2]],
+  );
+  assert.deepEqual(
+    summary.marks.map(({ kind }) => kind),
+    ['opened', 'joined', 'joined', 'moved', 'left', 'opened', 'rewound'],
+  );
+  assert.equal(summary.goodput.movedMicroBatches, 2);
+  const parts = Object.fromEntries(
+    goodputParts(summary.goodput).map(({ cause, ms }) => [cause, ms]),
+  );
+  assert.deepEqual(parts, { training: 1800, waiting: 200, again: 1000, down: 1000, other: 5000 });
+});
+
+test('fifty thousand steps make a summary of bounded size, quickly', () => {
+  const phasesMs = {
+    wait: 0,
+    lease: 1,
+    broadcast: 2,
+    compute: 80,
+    upload: 9,
+    reduce: 7,
+    commit: 1,
+  };
+  const work = Array.from({ length: 8 }, (_, i) => ({
+    ...{ worker: `worker-${i}`, microBatches: 4, fromMs: 1, toMs: 90, busyMs: 80, bytes: 1e6 },
+  }));
+  let summary = foldAll(story([[0, opened({ totalSteps: 50_000 })]]));
+  for (let i = 0; i < 8; i += 1)
+    summary = fold(summary, { ...story([[0, joined(`worker-${i}`)]])[0]!, seq: 2 + i });
+  for (let step = 1; step <= 50_000; step += 1) {
+    const time = new Date(Date.UTC(2026, 0, 1) + 100 * step).toISOString();
+    const body = { ...(committed(-0.5) as object), phasesMs, work } as EventBody;
+    summary = fold(summary, { seq: 100 + step, step, time, because: 'told', ...body } as RunEvent);
+  }
+  assert.ok(JSON.stringify(summary).length < 400_000);
+  assert.equal(summary.workers[3]?.microBatches, 200_000);
+  assert.ok(Math.abs((summary.secondsLeft ?? 9) - 0) < 1e-9);
 });
