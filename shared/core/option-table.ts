@@ -40,7 +40,14 @@ const row = (
 ): OptionSpec => ({ name, kind, placeholder, preset, group, help });
 
 export const optionTable: readonly OptionSpec[] = [
-  row('operation', 'data', 'DIR', null, { kind: 'text' }, 'folder of images, or "synthetic"'),
+  row(
+    'operation',
+    'data',
+    'DIR',
+    null,
+    { kind: 'text' },
+    'folder of images or archives, one archive, or "synthetic"',
+  ),
   row('method', 'model', 'NAME', 'resnet18', { kind: 'choice', of: modelNames }, 'the encoder'),
   row('method', 'size', 'PIXELS', 64, whole(8, 1024), 'side of a view'),
   row('method', 'batch', 'IMAGES', 128, whole(2, 1_048_576), 'global batch B'),

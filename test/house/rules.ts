@@ -53,6 +53,7 @@ export const longFiles: readonly string[] = [
   'shared/core/synthetic-flower.ts',
   'test/cli/setup.test.ts',
   'test/coordinator/core/advance.test.ts',
+  'test/shared/adapters/archive-dataset.test.ts',
   'test/support/core-cluster.ts',
   'worker/compute/compiled/kernels-plain.ts',
   'worker/compute/compiled/recorder.ts',
