@@ -51,6 +51,16 @@ export function coordinatorOf(run: string): CoordinatorAddress | null {
   }
 }
 
+/** Images of a run's data set, held-out ones included; null where its record cannot be read. */
+export function imagesOf(run: string): number | null {
+  try {
+    const { samples } = JSON.parse(readFileSync(join(run, 'run.json'), 'utf8'));
+    return Number.isSafeInteger(samples) && samples > 0 ? samples : null;
+  } catch {
+    return null;
+  }
+}
+
 /** Throws `run-missing` unless this is a folder with a run in it. */
 export function checkRunFolder(run: string): void {
   const stat = statSync(run, { throwIfNoEntry: false });

@@ -23,7 +23,7 @@ import { withData } from '../data-option.ts';
 import { drawRun } from '../draw-run.ts';
 import { printable } from '../format.ts';
 import { isComplete, resultBlock, resultObject } from '../result.ts';
-import { chanceOf, makeRunFolder, summaryOf } from '../run-folder.ts';
+import { chanceOf, imagesOf, makeRunFolder, summaryOf } from '../run-folder.ts';
 import { superviseTrain } from '../supervise.ts';
 
 const notedMax = 100;
@@ -52,8 +52,9 @@ function checkWorkers(config: Config): void {
 function checkSameMethod(config: Config, run: string, summary: RunSummary): void {
   const own = readRunConfig(run);
   if (own === null) return;
-  const before = methodOf(parseConfig([own]).config, summary.images);
-  const differences = methodDifference(before, methodOf(config, summary.images));
+  const images = imagesOf(run) ?? summary.images;
+  const before = methodOf(parseConfig([own]).config, images);
+  const differences = methodDifference(before, methodOf(config, images));
   if (differences.length === 0) return;
   throw new Failure(
     'other-method',

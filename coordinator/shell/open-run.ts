@@ -15,7 +15,9 @@ import {
 import type { EventBody } from '../../shared/core/events.ts';
 import { eventsVersion } from '../../shared/core/events.ts';
 import { Failure } from '../../shared/core/failures.ts';
+import type { Method } from '../../shared/core/method.ts';
 import type { LeftOut, Sample } from '../../shared/core/sample.ts';
+import { splitSamples } from '../../shared/core/split.ts';
 import type { Dataset } from '../../shared/ports/dataset.ts';
 import { parseSamples, samplesToJsonl } from '../../shared/wire/samples.ts';
 import type { RunContext } from './run-context.ts';
@@ -25,7 +27,10 @@ import { configYaml } from './config-yaml.ts';
 export interface OpenedRun {
   folder: string;
   run: RunRecord;
+  /** The images that training sees. */
   samples: Sample[];
+  /** The images that are held out (`--validation`). */
+  heldOut: Sample[];
   leftOut: LeftOut[];
   dataset: Dataset;
 }
@@ -50,7 +55,7 @@ export async function openRun(
           'with the same method, or begin another run with another --run',
       );
     await prepareRunFolder(folder);
-    return { folder, run: known, samples, leftOut: [], dataset };
+    return { folder, run: known, ...parts(samples, known.method), leftOut: [], dataset };
   }
   const index = await dataset.index(({ done, total }) => onIndex(done, total), signal);
   const method = methodOf(config, index.samples.length);
@@ -67,7 +72,13 @@ export async function openRun(
   await replaceFile(join(folder, 'samples.jsonl'), samplesToJsonl(index.samples, index.leftOut));
   await replaceFile(join(folder, 'config.yaml'), configYaml(config));
   await writeRun(folder, run);
-  return { folder, run, samples: index.samples, leftOut: index.leftOut, dataset };
+  return { folder, run, ...parts(index.samples, method), leftOut: index.leftOut, dataset };
+}
+
+/** `samples.jsonl` and the fingerprint hold every image; the method says which are held out. */
+function parts(samples: readonly Sample[], method: Method): Pick<OpenedRun, 'samples' | 'heldOut'> {
+  const { training, heldOut } = splitSamples(samples, method.seed, method.validation ?? 0);
+  return { samples: training, heldOut };
 }
 
 /** The sample list that was decided when the run began. */

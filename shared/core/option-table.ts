@@ -57,6 +57,14 @@ export const optionTable: readonly OptionSpec[] = [
   row('method', 'seed', 'N', 1, whole(0, wholeMax), 'seed of every draw'),
   row(
     'method',
+    'validation',
+    'SHARE',
+    0,
+    { kind: 'number', least: 0, orEqual: true, most: 0.9 },
+    'share of the images that training does not see',
+  ),
+  row(
+    'method',
     'learning-rate',
     'X',
     null,
