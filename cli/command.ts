@@ -31,6 +31,8 @@ export interface CommandSpec {
   name: string;
   /** `[RUN]` and such, for usage. */
   positional: string;
+  /** What the positional is; a run folder, where nothing else is said. */
+  positionalHelp?: string;
   summary: string;
   /** [what it does, what to type after the program's name]. */
   examples: readonly (readonly [string, string])[];

@@ -11,8 +11,11 @@ export interface Output {
   columns?: number;
 }
 
-/** Where the coordinator listens, or why this process ends. */
-export type ParentMessage = { address: string } | { failure: { code: string; message: string } };
+/** Where the coordinator listens, how far it has looked at the data, or why this process ends. */
+export type ParentMessage =
+  | { address: string }
+  | { indexing: { done: number; total: number } }
+  | { failure: { code: string; message: string } };
 
 export interface Io {
   stdout: Output;

@@ -12,6 +12,8 @@ import { didYouMean } from '../shared/core/nearest.ts';
 import type { CommandContext, CommandSpec } from './command.ts';
 import { benchComputeCommand, benchTrainCommand } from './commands/bench.ts';
 import { coordinatorCommand } from './commands/coordinator.ts';
+import { dataGetCommand } from './commands/data-get.ts';
+import { dataInspectCommand } from './commands/data-inspect.ts';
 import { dataPreviewCommand } from './commands/data-preview.ts';
 import { digestCommand } from './commands/digest.ts';
 import { statusCommand } from './commands/status.ts';
@@ -28,6 +30,8 @@ export const commands: readonly CommandSpec[] = [
   watchCommand,
   statusCommand,
   digestCommand,
+  dataGetCommand,
+  dataInspectCommand,
   dataPreviewCommand,
   benchComputeCommand,
   benchTrainCommand,
@@ -35,7 +39,7 @@ export const commands: readonly CommandSpec[] = [
 
 /** What the first words of two-word commands are for. */
 const groups: Readonly<Record<string, string>> = {
-  data: 'look at data',
+  data: 'fetch and look at data',
   bench: 'measure speed, beside PyTorch',
 };
 
@@ -129,7 +133,10 @@ export function prepare(argv: readonly string[], io: Io): Job | number {
       .helpOption('-h, --help', 'show this')
       .allowExcessArguments(spec.positional === '')
       .addHelpText('after', exampleText(spec));
-    if (spec.positional !== '') command.argument('[RUN]', 'run folder, such as runs/0001');
+    if (spec.positional !== '') {
+      const help = spec.positionalHelp ?? 'run folder, such as runs/0001';
+      command.argument(`[${spec.positional.replace(/[[\]]/g, '')}]`, help);
+    }
     spec.declare(command);
     command.action(() => {
       const flags = command.opts();

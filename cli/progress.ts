@@ -89,6 +89,8 @@ export class Progress {
   #plainAt = Number.NEGATIVE_INFINITY;
   #plainTenth = -1;
   #crowdAt = Number.NEGATIVE_INFINITY;
+  #waiting = '';
+  #waitingAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: ProgressOptions) {
     this.#options = options;
@@ -107,6 +109,24 @@ export class Progress {
     if (isNotable(event)) this.#notable(event);
     if (this.#options.live) this.#draw();
     else if (event.kind === 'step-committed') this.#plain();
+  }
+
+  /** How far the first look at the data is; small data sets are not worth a line of text. */
+  indexing(done: number, total: number): void {
+    this.waiting(done < total ? `indexing ${count(done)} of ${count(total)} images` : '');
+  }
+
+  /** What is going on before there is a run to draw; empty: nothing. */
+  waiting(what: string): void {
+    this.#waiting = what;
+    const now = this.#options.now();
+    if (this.#options.live) {
+      if (now - this.#waitingAt >= tickMs) this.#draw();
+      this.#waitingAt = now;
+    } else if (what !== '' && now - Math.max(this.#plainAt, this.#startedAt) >= plainEveryMs) {
+      this.#plainAt = now;
+      this.note(what);
+    }
   }
 
   /** A line that stays. */
@@ -149,7 +169,7 @@ export class Progress {
     let line = statusLine(this.summary, width);
     if (this.summary.loss === null) {
       const waited = duration((this.#options.now() - this.#startedAt) / 1000);
-      line = `${line} (${waited})`.slice(0, width);
+      line = `${this.#waiting || line} (${waited})`.slice(0, width);
     }
     const painted = this.#options.colour ? line.replace(/^[█░]+/, '\u001b[32m$&\u001b[39m') : line;
     this.#options.output.write(eraseLine + painted);

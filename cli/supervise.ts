@@ -22,6 +22,8 @@ export interface SuperviseOptions {
   verbose: boolean;
   /** Lines that children print. */
   note: (line: string) => void;
+  /** How far the coordinator's first look at the data is. */
+  onIndexing?: (done: number, total: number) => void;
 }
 
 /** Deaths of one child in a row, each within `quickMs` of its start, before it is given up. */
@@ -45,6 +47,7 @@ interface Exit {
 /** What a child tells its supervisor. */
 interface ChildMessage {
   address?: string;
+  indexing?: { done: number; total: number };
   failure?: Exit['failure'];
 }
 
@@ -125,6 +128,9 @@ export async function superviseTrain(options: SuperviseOptions): Promise<void> {
     const flags = configFlags({ ...config, listen: address, json: false }, coordinatorOptionNames);
     const child = start(['coordinator', ...flags, ...verbose], process.env);
     child.on('message', (message: ChildMessage) => {
+      if (message.indexing !== undefined) {
+        options.onIndexing?.(message.indexing.done, message.indexing.total);
+      }
       if (typeof message.address !== 'string') return;
       address = message.address;
       listening?.();

@@ -13,6 +13,20 @@ import { printable } from '../format.ts';
 import { resultObject } from '../result.ts';
 import { makeRunFolder, summaryOf } from '../run-folder.ts';
 
+/** How often the progress of indexing is told, milliseconds. */
+const indexingMs = 250;
+
+/** Calls at most every `indexingMs`, and for the last item. */
+function seldom(tell: (done: number, total: number) => void): typeof tell {
+  let told = Number.NEGATIVE_INFINITY;
+  return (done, total) => {
+    const now = performance.now();
+    if (done < total && now - told < indexingMs) return;
+    told = now;
+    tell(done, total);
+  };
+}
+
 export const coordinatorCommand: CommandSpec = {
   name: 'coordinator',
   positional: '',
@@ -40,6 +54,10 @@ export const coordinatorCommand: CommandSpec = {
           config: { ...config, run },
           signal,
           say: (line) => verbose && note(printable(line)),
+          onIndex: seldom((done, total) => {
+            io.toParent?.({ indexing: { done, total } });
+            drawing?.indexing(done, total);
+          }),
           onListening: (address) => {
             io.toParent?.({ address });
             drawing?.note(`listening on ${address}, run folder ${run}`);

@@ -109,7 +109,7 @@ async function train(asked: Config, context: CommandContext, signal: AbortSignal
   };
   let summary = past;
   try {
-    await superviseTrain({ config, signal, verbose, note });
+    await superviseTrain({ config, signal, verbose, note, onIndexing: drawing.indexing });
   } finally {
     summary = await drawing.end();
   }
