@@ -11,6 +11,9 @@ export interface Output {
   columns?: number;
 }
 
+/** For `--quiet`: takes everything, shows nothing. */
+export const silent: Output = { write: () => true };
+
 /** Where the coordinator listens, how far it has looked at the data, or why this process ends. */
 export type ParentMessage =
   | { address: string }

@@ -14,6 +14,9 @@ import type { Output } from './io.ts';
 const eraseLine = '\r\u001b[2K';
 const tickMs = 500;
 const plainEveryMs = 5000;
+/** Steps before the length of a run is estimated; shorter ones are not worth a line, seconds. */
+const estimateSteps = 4;
+const estimateSeconds = 60;
 /** Moves of leases come in crowds when a worker dies; one line a second is enough. */
 const crowdMs = 1000;
 
@@ -90,6 +93,7 @@ export class Progress {
   #plainTenth = -1;
   #crowdAt = Number.NEGATIVE_INFINITY;
   #waiting = '';
+  #estimated = false;
   #waitingAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: ProgressOptions) {
@@ -106,6 +110,7 @@ export class Progress {
   event(event: RunEvent): void {
     if (event.seq <= this.summary.seq) return;
     this.summary = fold(this.summary, event);
+    this.#estimate();
     if (isNotable(event)) this.#notable(event);
     if (this.#options.live) this.#draw();
     else if (event.kind === 'step-committed') this.#plain();
@@ -139,6 +144,16 @@ export class Progress {
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#timer = null;
     this.#erase();
+  }
+
+  /** Once, after the first timed steps: how long it will take. */
+  #estimate(): void {
+    const { timedSteps, secondsLeft, imagesPerSecond } = this.summary;
+    if (this.#estimated || timedSteps < estimateSteps) return;
+    if (secondsLeft === null || imagesPerSecond === null) return;
+    this.#estimated = true;
+    if (secondsLeft < estimateSeconds) return;
+    this.note(`about ${duration(secondsLeft)} to go at ${rate(imagesPerSecond)} img/s`);
   }
 
   #notable(event: RunEvent): void {

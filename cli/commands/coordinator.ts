@@ -10,6 +10,7 @@ import { type CommandSpec, declareOptions, readConfig } from '../command.ts';
 import { withData } from '../data-option.ts';
 import { drawRun } from '../draw-run.ts';
 import { printable } from '../format.ts';
+import { silent } from '../io.ts';
 import { resultObject } from '../result.ts';
 import { makeRunFolder, summaryOf } from '../run-folder.ts';
 
@@ -39,7 +40,7 @@ export const coordinatorCommand: CommandSpec = {
     command.option('--config <FILE>', 'YAML file of these options; flags win over it');
     declareOptions(command, coordinatorOptionNames);
   },
-  prepare(args, flags, { io, verbose }) {
+  prepare(args, flags, { io, verbose, quiet }) {
     if (args[0] !== undefined) throw new Failure('bad-option', `unexpected "${args[0]}".`);
     const config = withData(readConfig(flags).config);
     return async (signal) => {
@@ -47,7 +48,9 @@ export const coordinatorCommand: CommandSpec = {
       // A supervisor hears the address itself and draws the run: no lines for people then.
       const people = config.json || io.toParent !== undefined ? io.stderr : io.stdout;
       const drawing =
-        io.toParent === undefined ? drawRun(run, await summaryOf(run), people, io) : null;
+        io.toParent === undefined
+          ? drawRun(run, await summaryOf(run), quiet ? silent : people, io)
+          : null;
       const note = drawing?.note ?? ((line: string) => void people.write(`${line}\n`));
       try {
         await runCoordinator({

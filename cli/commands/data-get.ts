@@ -11,7 +11,7 @@ import { didYouMean } from '../../shared/core/nearest.ts';
 import type { CommandSpec } from '../command.ts';
 import { download } from '../download.ts';
 import { bytes, plural } from '../format.ts';
-import { terminalOf } from '../io.ts';
+import { silent, terminalOf } from '../io.ts';
 import { Progress } from '../progress.ts';
 import { shellWord } from '../result.ts';
 import { unpackTarGz } from '../unpack.ts';
@@ -85,7 +85,7 @@ export const dataGetCommand: CommandSpec = {
     command.option('--sha256 <HEX>', 'its SHA-256, where it is another file');
     command.option('--json', 'as one JSON object');
   },
-  prepare(args, flags, { io, program }) {
+  prepare(args, flags, { io, program, quiet }) {
     const names = Object.keys(publicData);
     const name = args[0];
     const known = name === undefined ? undefined : publicData[name];
@@ -119,7 +119,7 @@ export const dataGetCommand: CommandSpec = {
       if (await isDone(to, sha256)) return tell(null);
       await openTarget(to, name);
       const part = join(to, `.tandem-${name}.part`);
-      const output = io.stderr;
+      const output = quiet ? silent : io.stderr;
       const progress = new Progress({
         output,
         ...terminalOf(output, io.env),
@@ -139,7 +139,7 @@ export const dataGetCommand: CommandSpec = {
         await writeFile(join(to, doneFile), `${JSON.stringify({ name, url, sha256, files })}\n`);
         await rm(part);
         progress.finish();
-        io.stderr.write(`${plural(files, 'file')} unpacked\n`);
+        progress.note(`${plural(files, 'file')} unpacked`);
         return tell(files);
       } finally {
         progress.finish();

@@ -7,7 +7,7 @@ import { Failure } from '../../shared/core/failures.ts';
 import { type CommandSpec, declareOptions, flagLayer } from '../command.ts';
 import { withData } from '../data-option.ts';
 import { inspectIndex, inspectText } from '../inspect.ts';
-import { terminalOf } from '../io.ts';
+import { silent, terminalOf } from '../io.ts';
 import { Progress } from '../progress.ts';
 
 export const dataInspectCommand: CommandSpec = {
@@ -24,7 +24,7 @@ export const dataInspectCommand: CommandSpec = {
     declareOptions(command, ['data', 'seed', 'validation']);
     command.option('--json', 'as one JSON object');
   },
-  prepare(args, flags, { io }) {
+  prepare(args, flags, { io, quiet }) {
     const layer = flagLayer(flags);
     if (args[0] !== undefined && layer.values['data'] !== undefined) {
       throw new Failure('bad-option', `two data sets: "${args[0]}" and --data. Give one of them.`);
@@ -34,7 +34,8 @@ export const dataInspectCommand: CommandSpec = {
     const { data, seed, validation } = withData(parseConfig([layer]).config);
     return async (signal) => {
       const now = (): number => performance.now();
-      const progress = new Progress({ output: io.stderr, ...terminalOf(io.stderr, io.env), now });
+      const output = quiet ? silent : io.stderr;
+      const progress = new Progress({ output, ...terminalOf(output, io.env), now });
       try {
         const index = await openDataset(data).index(
           ({ done, total }) => progress.indexing(done, total),

@@ -7,9 +7,9 @@
  * before each append and rename, and its open file handles point at files that the newer one has
  * replaced (see `jsonl-file.ts`), so even a race between check and write commits nothing.
  */
-import { access, mkdir, open, readdir, readFile, rm } from 'node:fs/promises';
+import { access, open, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { replaceFile, syncFolder } from '../../shared/adapters/durable.ts';
+import { makeFolder, replaceFile, syncFolder } from '../../shared/adapters/durable.ts';
 import { Failure } from '../../shared/core/failures.ts';
 import type { Method } from '../../shared/core/method.ts';
 import type { DeviceClass } from '../core/state.ts';
@@ -38,7 +38,7 @@ export interface CoordinatorAddress {
 export async function prepareRunFolder(folder: string): Promise<void> {
   try {
     for (const part of ['', 'generations', 'warm', 'checkpoints'])
-      await mkdir(join(folder, part), { recursive: true });
+      await makeFolder(join(folder, part));
   } catch (error) {
     const reason = (error as Error).message;
     throw new Failure(

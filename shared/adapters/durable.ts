@@ -1,8 +1,27 @@
 /**
  * Files that survive: written aside, fsynced, renamed, and the folder fsynced after the rename.
  */
-import { open, rename } from 'node:fs/promises';
+import { mkdir, open, rename, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+
+/**
+ * Makes a folder and those above it. Not `mkdir`'s own `recursive`: where a file system answers
+ * "nothing there" to making a folder (/proc does), Node tries for ever.
+ */
+export async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path);
+    return;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST' && (await stat(path)).isDirectory()) return;
+    const above = dirname(path);
+    const isThere = above === path || (await stat(above).catch(() => null)) !== null;
+    if (code !== 'ENOENT' || isThere) throw error;
+    await makeFolder(above);
+  }
+  await makeFolder(path);
+}
 
 /** Makes the names in a folder durable. */
 export async function syncFolder(folder: string): Promise<void> {

@@ -110,7 +110,7 @@ async function fetchOrLocal(rounds: number, steps: number): Promise<void> {
     ];
     if (round % 2 === 1) turns.reverse();
     for (const turn of turns) await turn();
-    console.error(`round ${round + 1} of ${rounds}`);
+    console.error(`round ${round + 1} of ${rounds}`, JSON.stringify(rates));
   }
   const ratios = pairedRatios(rates.fetched, rates.local);
   const interval = medianInterval(ratios);

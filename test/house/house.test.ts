@@ -219,6 +219,7 @@ test('no file names a package registry or a path of one machine', () => {
   const hosts = [
     'storage.googleapis.com',
     'www.w3.org',
+    'json-schema.org',
     'www.cs.toronto.edu',
     'www.apache.org',
     'keepachangelog.com',

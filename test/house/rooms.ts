@@ -68,6 +68,7 @@ export const rooms: readonly Room[] = [
   room(
     'cli',
     [
+      'cli/setup',
       'coordinator',
       'shared/adapters',
       'shared/core',
