@@ -3,16 +3,8 @@
  * cure. Every check is a function of the surroundings it is given; none installs or changes a thing.
  */
 import type { Surroundings } from './doctor-surroundings.ts';
+import type { Finding } from './finding.ts';
 import { bytes } from './format.ts';
-
-export interface Finding {
-  name: string;
-  /** `note`: not there, and not needed for training. */
-  state: 'ok' | 'note' | 'warning' | 'failed';
-  found: string;
-  /** What to do; empty where nothing is to be done. */
-  cure: string;
-}
 
 type Check = (surroundings: Surroundings) => Finding | Promise<Finding>;
 
@@ -190,23 +182,4 @@ export async function examine(surroundings: Surroundings): Promise<Finding[]> {
     }
   }
   return findings;
-}
-
-const marks: Record<Finding['state'], string> = {
-  ok: 'ok',
-  note: '--',
-  warning: 'warn',
-  failed: 'FAIL',
-};
-
-/** The findings for people. */
-export function findingsText(findings: readonly Finding[]): string {
-  const width = Math.max(...findings.map(({ name }) => name.length));
-  const lines = findings.flatMap(({ name, state, found, cure }) => [
-    `${marks[state].padEnd(4)}  ${name.padEnd(width)}  ${found}`,
-    ...(cure === '' ? [] : [`${' '.repeat(width + 8)}→ ${cure}`]),
-  ]);
-  const failed = findings.filter(({ state }) => state === 'failed').length;
-  const end = failed === 0 ? 'Ready to train.' : `${failed} to repair before a run.`;
-  return `${lines.join('\n')}\n\n${end}\n`;
 }

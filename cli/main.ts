@@ -19,8 +19,10 @@ import { dataInspectCommand } from './commands/data-inspect.ts';
 import { dataPreviewCommand } from './commands/data-preview.ts';
 import { digestCommand } from './commands/digest.ts';
 import { doctorCommand } from './commands/doctor.ts';
+import { drainCommand } from './commands/drain.ts';
 import { statusCommand } from './commands/status.ts';
 import { trainCommand } from './commands/train.ts';
+import { verifyCommand } from './commands/verify.ts';
 import { watchCommand } from './commands/watch.ts';
 import { workerCommand } from './commands/worker.ts';
 import { printable } from './format.ts';
@@ -32,7 +34,9 @@ export const commands: readonly CommandSpec[] = [
   workerCommand,
   watchCommand,
   statusCommand,
+  drainCommand,
   digestCommand,
+  verifyCommand,
   dataGetCommand,
   dataInspectCommand,
   dataPreviewCommand,

@@ -15,7 +15,7 @@ import type { DecodedImage, Sample } from '../shared/core/sample.ts';
 import type { Compute } from '../shared/ports/compute.ts';
 import { createCompute } from '../worker/compute/compute.ts';
 import { computeEnvironment } from '../worker/compute/environment.ts';
-import { decodeImage, grayImage, pixelHash } from '../worker/shell/decode.ts';
+import { decodeImage, grayImage } from '../worker/shell/decode.ts';
 import { type KnownImage, prepareLeaf } from '../worker/shell/leaf-input.ts';
 import { contactSheet } from './contact-sheet.ts';
 
@@ -60,7 +60,8 @@ export async function writePreview(options: PreviewOptions): Promise<number> {
       return grayImage(method.canvas);
     });
     images.set(sample.index, image);
-    return { image, hash: pixelHash(image) };
+    // What the picture shows does not depend on the input's hash.
+    return { image, gray: false };
   };
   const { input } = await prepareLeaf(method, samples, 0, 0, imageOf);
   // TensorFlow reads these when it is loaded, which is now.

@@ -30,6 +30,8 @@ export interface SuperviseOptions {
 const deathsMax = 5;
 const quickMs = 60_000;
 const backoffMs = [200, 500, 1000, 2000, 4000];
+/** What ends one worker and not the run: the others go on. */
+const givenUp: ReadonlySet<FailureCode> = new Set(['quarantined']);
 /** How long an orderly stop may take before children are killed, milliseconds. */
 const stopMs = 60_000;
 
@@ -103,6 +105,10 @@ export async function superviseTrain(options: SuperviseOptions): Promise<void> {
       const began = performance.now();
       const { code, signal: killedBy, failure } = await exitOf(launch());
       if (code === 0 || over.signal.aborted || signal.aborted) return;
+      if (failure !== null && givenUp.has(failure.code)) {
+        options.note(`${what} takes no part any more: ${failure.message}`);
+        return;
+      }
       if (failure !== null && failures[failure.code].remedy === 'stop')
         throw new Failure(failure.code, failure.message);
       deaths = performance.now() - began > quickMs ? 1 : deaths + 1;

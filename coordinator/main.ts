@@ -16,6 +16,7 @@ import {
 import { natsPublisher } from '../shared/adapters/nats-publisher.ts';
 import { architecture } from '../shared/core/architecture.ts';
 import { type Config, isLoopback, parseAddress } from '../shared/core/config.ts';
+import type { EventBody } from '../shared/core/events.ts';
 import { asFailure, Failure } from '../shared/core/failures.ts';
 import { emptySummary, fold } from '../shared/core/summary.ts';
 import { protoVersion, silenceMs } from '../shared/wire/limits.ts';
@@ -26,9 +27,11 @@ import { openEventLog } from './shell/event-log.ts';
 import { openLedger } from './shell/ledger-file.ts';
 import { lossPicture } from './shell/loss-picture.ts';
 import { modelState } from './shell/model-state.ts';
+import { owedCheckpoint, owedFirstCheckpoint } from './shell/owed-checkpoints.ts';
 import { describeRun, openRun } from './shell/open-run.ts';
 import { recover } from './shell/recovery.ts';
 import { recordEvent } from './shell/record-event.ts';
+import { readReview, setCheckpointsAside } from './shell/review.ts';
 import type { RunContext } from './shell/run-context.ts';
 import { clearAddress, takeGeneration, writeAddress } from './shell/run-folder.ts';
 import { startRunLoop } from './shell/run-loop.ts';
@@ -58,8 +61,25 @@ export interface CoordinatorResult extends FinalCheckpoint {
 
 /** Serves a run to its end (or its stop). Rejects with a `Failure`. */
 export async function runCoordinator(options: CoordinatorOptions): Promise<CoordinatorResult> {
+  let listen = listenAddress(options.config);
+  for (;;) {
+    const life = await serve(options, listen);
+    if (life.kind === 'ended') return life.result;
+    // The next life begins before the steps in question, where its workers look for it.
+    listen = life.listen;
+  }
+}
+
+interface Listen {
+  host: string;
+  port: number;
+}
+
+type Life = { kind: 'ended'; result: CoordinatorResult } | { kind: 'rewind'; listen: Listen };
+
+/** One generation of the coordinator. */
+async function serve(options: CoordinatorOptions, listen: Listen): Promise<Life> {
   const { config, signal, say } = options;
-  const listen = listenAddress(config);
   const opened = await openRun(config, options.onIndex ?? (() => undefined), signal);
   const { folder, run, samples, dataset } = opened;
   const generation = await takeGeneration(folder);
@@ -77,6 +97,8 @@ export async function runCoordinator(options: CoordinatorOptions): Promise<Coord
     knn: config.knn && labelsOf(samples) !== null && samples.length <= surveyImagesMax,
     samples: samples.length,
     silenceMs,
+    seed: method.seed,
+    audit: config.audit,
   };
   const net = architecture(method.model);
   const name = basename(folder);
@@ -86,15 +108,29 @@ export async function runCoordinator(options: CoordinatorOptions): Promise<Coord
     totalSteps: method.totalSteps,
   });
   let summary = emptySummary;
+  const convicts = new Set<string>();
   const events = await openEventLog(folder, generation, (event) => {
     picture.see(event);
     summary = fold(summary, event);
+    if (event.kind === 'worker-convicted') convicts.add(event.worker);
   });
+  const review = await readReview(folder);
+  const wrong = review && {
+    ...review,
+    onWrong: async (first: number, count: number, file: string) => {
+      await setCheckpointsAside(folder, first, generation);
+      await recordEvent(
+        context,
+        { kind: 'branch-set-aside', first, count, file: basename(file), worker: review.worker },
+        `step ${first} is not what ${review.worker} made of it; the chain goes on before it`,
+      );
+    },
+  };
   const ledger =
     run.identity === null
       ? null
-      : await openLedger(join(folder, 'ledger.jsonl'), generation, run.identity);
-  const recovered = await recover(folder, net, method.seed, ledger);
+      : await openLedger(join(folder, 'ledger.jsonl'), generation, run.identity, wrong);
+  const recovered = await recover(folder, net, method.seed, ledger, review?.since);
   const context: RunContext = {
     folder,
     name,
@@ -103,21 +139,24 @@ export async function runCoordinator(options: CoordinatorOptions): Promise<Coord
     run,
     samples,
     dataset,
-    model: modelState(net, recovered.copy, recovered.step),
+    model: modelState(net, recovered.copy, recovered.step, recovered.hashes),
     ledger,
     events,
     picture,
     summary,
     publisher: null,
+    review,
     links: new Map(),
     byHash: null,
     features: null,
   };
   const done = events.lastOf('run-done');
+  const record = (body: EventBody, because: string, step?: number) =>
+    recordEvent(context, body, because, step);
   if (recovered.step >= lastStep(plan)) {
-    const last = await finalCheckpoint(context, async (body, because) => {
-      await events.append(body, recovered.step, because);
-    });
+    if (done === undefined || (events.lastOf('step-committed')?.step ?? 0) < recovered.step)
+      await openMissedEvents(context, recovered, describeRun(context));
+    const last = await finalCheckpoint(context, record);
     const stopped = recovered.step < plan.totalSteps;
     if (done?.digest !== last.digest) {
       const { loss, std, digest, path: checkpoint } = last;
@@ -131,7 +170,8 @@ export async function runCoordinator(options: CoordinatorOptions): Promise<Coord
     }
     await events.close();
     await ledger?.close();
-    return { ...last, run: folder, stopped };
+    await clearAddress(folder, generation);
+    return { kind: 'ended', result: { ...last, run: folder, stopped } };
   }
   context.publisher =
     config.nats === null
@@ -148,10 +188,12 @@ export async function runCoordinator(options: CoordinatorOptions): Promise<Coord
   const knnBefore = plan.knn && recovered.step === 0 && events.lastOf('knn-measured') === undefined;
   const loop = startRunLoop(
     context,
-    initialState(plan, recovered.step, run.deviceClass, run.identity, knnBefore),
+    initialState(plan, recovered.step, run.deviceClass, run.identity, knnBefore, [...convicts]),
     say,
   );
   await openMissedEvents(context, recovered, describeRun(context));
+  await owedFirstCheckpoint(context, (body, because) => record(body, because, 0));
+  await owedCheckpoint(context, record);
 
   const server = tunedServer();
   server.addService(
@@ -191,10 +233,12 @@ export async function runCoordinator(options: CoordinatorOptions): Promise<Coord
   await context.ledger?.close();
   await clearAddress(folder, generation);
   if (ended.kind === 'failed') throw ended.failure;
-  return { ...ended.checkpoint, run: folder, stopped: ended.stopped };
+  if (ended.kind === 'rewind') return { kind: 'rewind', listen: { host: listen.host, port } };
+  const { checkpoint, stopped } = ended;
+  return { kind: 'ended', result: { ...checkpoint, run: folder, stopped } };
 }
 
-function listenAddress(config: Config): { host: string; port: number } {
+function listenAddress(config: Config): Listen {
   const address = parseAddress(config.listen);
   if (address === null)
     throw new Failure('bad-option', `--listen takes HOST:PORT; found ${config.listen}`);
@@ -208,7 +252,7 @@ function listenAddress(config: Config): { host: string; port: number } {
   return address;
 }
 
-function bind(server: grpc.Server, at: { host: string; port: number }): Promise<number> {
+function bind(server: grpc.Server, at: Listen): Promise<number> {
   const host = at.host.includes(':') ? `[${at.host}]` : at.host;
   return new Promise((resolve, reject) => {
     const credentials = grpc.ServerCredentials.createInsecure();

@@ -10,6 +10,7 @@ import { openDataset } from '../shared/adapters/open-dataset.ts';
 import type { Compute } from '../shared/ports/compute.ts';
 import { computeEnvironment } from './compute/environment.ts';
 import { threadedCompute } from './compute/threaded-compute.ts';
+import { graceMsPreset } from '../shared/wire/limits.ts';
 import { runSession } from './shell/session.ts';
 
 export interface WorkerOptions {
@@ -21,6 +22,8 @@ export interface WorkerOptions {
   requireGpu: boolean;
   name?: string;
   signal: AbortSignal;
+  /** After the signal it stays so long for what it holds to be fetched, milliseconds; 20,000. */
+  graceMs?: number;
   say?: (line: string) => void;
   /** The variables that TensorFlow may see; by default the allow-list. Tests replace it. */
   environment?: Record<string, string>;
@@ -28,17 +31,21 @@ export interface WorkerOptions {
   through?: (compute: Compute) => Compute;
 }
 
-/** Joins a coordinator and computes until the run is done. Rejects with a `Failure`. */
-export async function runWorker(options: WorkerOptions): Promise<void> {
+/**
+ * Joins a coordinator and computes until the run is done or the signal says to leave. Resolves to
+ * true where it left with nothing of the run hanging on it. Rejects with a `Failure`.
+ */
+export async function runWorker(options: WorkerOptions): Promise<boolean> {
   adoptEnvironment(options.environment ?? environmentFor('f32'));
   const { coordinator, data, signal } = options;
-  await runSession({
+  return runSession({
     coordinator,
     name: options.name ?? `${hostname()}-${process.pid}`,
     dataset: data === null ? null : openDataset(data),
     compute: async (method) => (options.through ?? same)(await openCompute(options, method)),
     describe,
     signal,
+    graceMs: options.graceMs ?? graceMsPreset,
     say: options.say ?? (() => undefined),
   });
 }

@@ -2,7 +2,8 @@
 import { parseConfig } from '../../shared/core/config.ts';
 import { Failure, failures } from '../../shared/core/failures.ts';
 import { type CommandSpec, declareOptions, flagLayer } from '../command.ts';
-import { examine, findingsText } from '../doctor.ts';
+import { examine } from '../doctor.ts';
+import { findingsText } from '../finding.ts';
 
 export const doctorCommand: CommandSpec = {
   name: 'doctor',

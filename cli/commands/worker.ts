@@ -4,6 +4,7 @@
 import { parseAddress, parseConfig } from '../../shared/core/config.ts';
 import { Failure } from '../../shared/core/failures.ts';
 import { workerOptionNames } from '../../shared/core/option-table.ts';
+import { graceMsPreset } from '../../shared/wire/limits.ts';
 import { type CommandSpec, declareOptions, flagLayer } from '../command.ts';
 import { printable } from '../format.ts';
 import { coordinatorOf } from '../run-folder.ts';
@@ -30,6 +31,7 @@ export const workerCommand: CommandSpec = {
   declare(command) {
     command.option('--coordinator <HOST:PORT>', 'where it listens (or TANDEM_COORDINATOR)');
     command.option('--name <NAME>', 'a name for events and status');
+    command.option('--grace <SECONDS>', 'after SIGTERM: how long to stay for what it holds (20)');
     declareOptions(command, ['run', ...workerOptionNames]);
   },
   prepare(args, flags, { io }) {
@@ -42,6 +44,12 @@ export const workerCommand: CommandSpec = {
         '--name expects 1 to 64 letters, digits, dots, dashes or underscores.',
       );
     }
+    const grace = Number(flags['grace'] ?? graceMsPreset / 1000);
+    if (!(grace >= 0 && grace <= 86_400))
+      throw new Failure(
+        'bad-option',
+        `--grace expects 0 to 86400 seconds, not "${flags['grace']}".`,
+      );
     const given = flags['coordinator'] ?? (config.run ? undefined : io.env['TANDEM_COORDINATOR']);
     if (typeof given === 'string') checkAddress(given);
     else if (config.run === null) {
@@ -61,8 +69,14 @@ export const workerCommand: CommandSpec = {
       const identity = typeof name === 'string' ? { name } : {};
       const say = (line: string): unknown => io.stderr.write(`${printable(line)}\n`);
       const common = { coordinator: address, data, backend, requireGpu, signal };
-      await runWorker({ ...common, ...identity, say: (line) => void say(line) });
-      return signal.aborted ? 130 : 0;
+      const graceMs = 1000 * grace;
+      const left = await runWorker({
+        ...common,
+        ...identity,
+        graceMs,
+        say: (line) => void say(line),
+      });
+      return signal.aborted && !left ? 130 : 0;
     };
   },
 };

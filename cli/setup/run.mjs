@@ -5,6 +5,7 @@
  *
  *   start [OPTIONS]           trains the demo; options are those of `tandem train`
  *   test [PATTERN|--OPTION]   checks and tests; with a pattern only the test files that match it
+ *   chaos --crash-points      kills a coordinator wherever it could die; options in test/crash/main.ts
  *   setup                     installs, and asks the sources of TensorFlow again
  *   build                     npm packages and the TypeScript build only
  *   check                     format, linter, types, house test
@@ -169,9 +170,21 @@ async function check() {
   return house.length === 0 ? 0 : runTests(house, [], process.env);
 }
 
+/** @param {string[]} words */
+async function chaos(words) {
+  if (!words.includes('--crash-points')) {
+    throw new SetupError('say what is to go wrong: npm run chaos -- --crash-points');
+  }
+  await commands['build']?.([]);
+  const program = join(root, 'dist', 'test', 'crash', 'main.js');
+  process.argv = [process.execPath, program, ...words];
+  await import(pathToFileURL(program).href);
+}
+
 /** @type {Record<string, (words: string[]) => Promise<number | void>>} */
 const commands = {
   start,
+  chaos,
   test,
   check,
   setup: async () => {

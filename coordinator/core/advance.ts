@@ -1,7 +1,7 @@
 /**
  * The coordinator's state machine: (state, event) → state, effects, and why.
  *
- *   gathering → [surveying →] computing → reducing → committing → computing → …
+ *   gathering → [surveying →] computing → reducing → [auditing →] committing → computing → …
  *             → closing [→ surveying] → done
  *
  * Pure: it copies the state it is given and never looks at a clock. A result that comes late, twice
@@ -9,9 +9,13 @@
  */
 import { unreachable } from '../../shared/core/unreachable.ts';
 import { fail } from './fail.ts';
+import { noteHeartbeat } from './deadlines.ts';
 import { assign } from './leases.ts';
+import { drained, draining } from './draining.ts';
 import { admit, connect, expel, forget, lose } from './membership.ts';
-import { acceptNode, leaseFailed } from './results.ts';
+import { assignChecks, drawAudit, forgetOpinions, settle, unsettledLeaves } from './opinions.ts';
+import { acceptNode, leaseFailed, takeOffers, takeProgress } from './results.ts';
+import { speculate, watchDeadlines } from './speculation.ts';
 import type { CoreEvent, Effect, State, Turn } from './state.ts';
 import { copyState, lastStep, liveWorkers } from './state.ts';
 import { assignSurvey, finishChunk, openSurvey } from './survey.ts';
@@ -28,7 +32,10 @@ export function advance(before: State, event: CoreEvent): Turn {
 
 function react(state: State, event: CoreEvent, effects: Effect[], because: string[]): void {
   const heard = 'worker' in event ? state.workers[event.worker] : undefined;
-  if (heard && event.kind !== 'reduce-broken') heard.lastHeard = event.now;
+  if (heard && event.kind !== 'reduce-broken' && event.kind !== 'drain-requested') {
+    heard.lastHeard = event.now;
+    heard.suspect = false;
+  }
   switch (event.kind) {
     case 'worker-connected':
       forget(state, event.worker, 'it joined again', effects, because);
@@ -41,6 +48,16 @@ function react(state: State, event: CoreEvent, effects: Effect[], because: strin
     case 'worker-lost':
       return lose(state, event.worker, event.reason, effects, because);
     case 'heartbeat':
+      if (heard) {
+        noteHeartbeat(heard, event.now);
+        takeProgress(heard, event.attempt, event.done, event.now);
+      }
+      return;
+    case 'worker-draining':
+      return draining(state, event.worker, event.reason, effects, because);
+    case 'drain-requested':
+      if (state.workers[event.worker]?.draining === false)
+        effects.push({ kind: 'drain', worker: event.worker });
       return;
     case 'node-ready':
       return acceptNode(state, event, effects, because);
@@ -86,10 +103,19 @@ function proceed(state: State, now: number, effects: Effect[], because: string[]
     else openStep(state);
   }
   if (state.phase === 'surveying') assignSurvey(state, now, effects);
+  if (state.phase === 'computing') takeOffers(state, effects, because);
+  settle(state, effects, because);
   if (state.phase === 'computing') {
     if (covered(state)) startReducing(state, effects, because);
     else assign(state, now, effects, because);
   }
+  if (state.phase === 'auditing' && unsettledLeaves(state).length === 0)
+    seal(state, effects, because);
+  const { phase } = state;
+  if (phase === 'computing' || phase === 'reducing' || phase === 'auditing')
+    assignChecks(state, now, effects, because);
+  if (phase === 'computing') speculate(state, now, effects, because);
+  drained(state, effects, because);
 }
 
 /** A stop asked for while a step is open: its micro-batches are dropped, the step is not. */
@@ -97,7 +123,7 @@ function stopNow(state: State, effects: Effect[], because: string[]): boolean {
   const { phase } = state;
   if (phase === 'committing' || phase === 'closing') return false;
   if (phase === 'done' || phase === 'failed') return false;
-  if (state.phase === 'reducing') effects.push({ kind: 'pause-reduce' });
+  if (phase === 'reducing' || phase === 'auditing') effects.push({ kind: 'discard-reduce' });
   because.push(`stopping after ${state.step} steps: ${state.stopRequested}`);
   state.survey = null;
   close(state, effects);
@@ -106,13 +132,12 @@ function stopNow(state: State, effects: Effect[], because: string[]): boolean {
 
 function openStep(state: State): void {
   state.phase = 'computing';
-  state.leaves = state.leaves.map(() => null);
   state.finished = [];
-  state.reports = {};
-  state.otherClass = [];
+  state.opinions = {};
   state.nonFinite = {};
   state.handedBack = {};
   for (const worker of Object.values(state.workers)) worker.lease = null;
+  drawAudit(state);
 }
 
 function covered(state: State): boolean {
@@ -132,14 +157,29 @@ function startReducing(state: State, effects: Effect[], because: string[]): void
 
 function reduced(state: State, step: number, effects: Effect[], because: string[]): void {
   if (state.phase !== 'reducing' || step !== state.step) return;
+  const waiting = unsettledLeaves(state);
+  if (waiting.length === 0) {
+    seal(state, effects, because);
+    return;
+  }
+  state.phase = 'auditing';
+  because.push(`step ${step} is summed; ${waiting.length} of its micro-batches are still audited`);
+}
+
+/** Nothing was irreversible before this. */
+function seal(state: State, effects: Effect[], because: string[]): void {
   state.phase = 'committing';
-  because.push(`step ${step} is sealed`);
-  const leaves = Array.from({ length: state.plan.leaves }, (_, leaf) => {
-    const report = state.reports[leaf];
-    if (report === undefined) throw new Error(`leaf ${leaf} was reduced without a report`);
-    return report;
-  });
-  effects.push({ kind: 'commit', step, leaves, workers: liveWorkers(state).length });
+  because.push(`step ${state.step} is sealed`);
+  const leaves = state.finished.flatMap((done) => done.leaves).sort((a, b) => a.leaf - b.leaf);
+  const shares = state.finished
+    .map((done) => ({
+      worker: done.worker,
+      first: done.leaves[0]?.leaf ?? 0,
+      count: done.leaves.length,
+    }))
+    .sort((a, b) => a.first - b.first);
+  const workers = liveWorkers(state).length;
+  effects.push({ kind: 'commit', step: state.step, leaves, workers, shares });
 }
 
 function reduceBroken(
@@ -155,14 +195,15 @@ function reduceBroken(
     return;
   }
   // What it claimed is worth as little as its bytes: an honest result must not have to equal it.
-  for (const done of state.finished)
-    if (done.worker === worker) for (const { leaf } of done.leaves) delete state.reports[leaf];
+  forgetOpinions(state, worker);
   expel(state, worker, 'bad-gradient', reason, effects, because);
 }
 
 function committed(state: State, step: number, effects: Effect[], because: string[]): void {
   if (state.phase !== 'committing' || step !== state.step) return;
   state.step = step + 1;
+  // Brought along while the step was being committed: of no use now.
+  state.offers = [];
   because.push(`step ${step} is committed`);
   if (state.step >= lastStep(state.plan) || state.stopRequested !== null) {
     close(state, effects);
@@ -226,4 +267,5 @@ function tick(state: State, now: number, effects: Effect[], because: string[]): 
     if (silent <= state.plan.silenceMs) continue;
     lose(state, worker.id, `not heard for ${Math.round(silent / 1000)} s`, effects, because);
   }
+  watchDeadlines(state, now, effects, because);
 }

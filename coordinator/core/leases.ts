@@ -3,29 +3,41 @@
  *
  * A lease is one complete node of the reduce tree: a contiguous, aligned range of leaves that the
  * worker sums itself, so that one gradient travels, not one a leaf. Its size follows the worker's
- * share of the measured speed, and shrinks with what is left, so that all end together.
+ * share of the measured speed, and shrinks with what is left, so that all end together. Where that
+ * fails, `speculation.ts` takes over.
  */
 import type { NodeId } from '../../shared/core/tree.ts';
 import { leavesOf } from '../../shared/core/tree.ts';
-import type { Effect, State, WorkerState } from './state.ts';
-import { liveWorkers, mayTry } from './state.ts';
+import type { Effect, Lease, State, WorkerState } from './state.ts';
+import { liveWorkers, mayTry, readyWorkers } from './state.ts';
 
 const leafMsLeast = 0.001;
 
-/** Marks leaves as leased or open. */
-export function setLeaves(state: State, node: NodeId, holder: string | null): void {
-  const [first, end] = leavesOf(node, state.plan.leaves);
-  for (let leaf = first; leaf < end; leaf++) state.leaves[leaf] = holder;
-}
-
-/** The leaves that nobody computes and nobody has finished. */
-function openLeaves(state: State): boolean[] {
-  const open = state.leaves.map((holder) => holder === null);
+/** Leaves of the open step that are finished, by number. */
+export function finishedLeaves(state: State): boolean[] {
+  const done = new Array<boolean>(state.plan.leaves).fill(false);
   for (const { node } of state.finished) {
     const [first, end] = leavesOf(node, state.plan.leaves);
-    for (let leaf = first; leaf < end; leaf++) open[leaf] = false;
+    done.fill(true, first, end);
   }
+  return done;
+}
+
+/** The leaves that nobody has finished and nobody computes in time. */
+export function openLeaves(state: State): boolean[] {
+  const open = finishedLeaves(state).map((done) => !done);
+  for (const { lease } of Object.values(state.workers))
+    if (lease !== null && !lease.overdue && !lease.check) open.fill(false, lease.first, lease.end);
   return open;
+}
+
+/** Time of a micro-batch at a worker, milliseconds; unmeasured ones are taken as typical. */
+export function leafMsOf(worker: WorkerState, state: State): number {
+  if (worker.leafMs !== null) return Math.max(worker.leafMs, leafMsLeast);
+  const known = liveWorkers(state).flatMap((w) => (w.leafMs === null ? [] : [w.leafMs]));
+  const typical = known.length ? known.reduce((a, b) => a + b, 0) / known.length : 1;
+  // A clock that did not move between lease and result must not make a speed infinite.
+  return Math.max(typical, leafMsLeast);
 }
 
 /**
@@ -35,11 +47,10 @@ function openLeaves(state: State): boolean[] {
 function shareOf(worker: WorkerState, state: State, open: number): number {
   const first = !state.finished.some((done) => done.worker === worker.id);
   const left = first ? state.plan.leaves : open;
-  const known = liveWorkers(state).flatMap((w) => (w.leafMs === null ? [] : [w.leafMs]));
-  const typical = known.length ? known.reduce((a, b) => a + b, 0) / known.length : 1;
-  // A clock that did not move between lease and result must not make a speed infinite.
-  const speed = (w: WorkerState) => 1 / Math.max(w.leafMs ?? typical, leafMsLeast);
-  const total = liveWorkers(state).reduce((sum, w) => sum + speed(w), 0);
+  const speed = (w: WorkerState) => 1 / leafMsOf(w, state);
+  // Who is late with its lease is of no help with what is open.
+  const helping = readyWorkers(state).filter((w) => w.lease?.overdue !== true);
+  const total = helping.reduce((sum, w) => sum + speed(w), 0);
   return Math.max(1, Math.floor((left * speed(worker)) / total + 1e-6));
 }
 
@@ -50,7 +61,7 @@ function shareOf(worker: WorkerState, state: State, open: number): number {
  */
 export function chooseNode(state: State, worker: WorkerState): NodeId | null {
   const open = openLeaves(state);
-  const others = liveWorkers(state).some((w) => w.id !== worker.id);
+  const others = readyWorkers(state).some((w) => w.id !== worker.id);
   const alone = (leaf: number) => state.nonFinite[leaf] !== undefined;
   for (let leaf = 0; leaf < open.length; leaf++) {
     if (alone(leaf) && others && state.nonFinite[leaf]?.includes(worker.id)) open[leaf] = false;
@@ -64,60 +75,106 @@ export function chooseNode(state: State, worker: WorkerState): NodeId | null {
   for (let level = 0; 1 << level <= share; level++) {
     for (let index = 0; index << level < open.length; index++) {
       const [first, end] = leavesOf({ level, index }, open.length);
-      const range = Array.from({ length: end - first }, (_, i) => first + i);
-      if (!range.every((leaf) => open[leaf])) continue;
-      if (range.length > 1 && range.some(alone)) continue;
+      const count = end - first;
       // The root is never sent, its two children are: a codec rounds at every node but the root.
-      if (range.length > 1 && range.length === open.length) continue;
-      if (range.length > bestCount) {
-        best = { level, index };
-        bestCount = range.length;
-      }
+      if (count <= bestCount || (count > 1 && count === open.length)) continue;
+      let free = true;
+      for (let leaf = first; leaf < end && free; leaf++)
+        free = open[leaf] === true && (count === 1 || !alone(leaf));
+      if (!free) continue;
+      best = { level, index };
+      bestCount = count;
     }
   }
   return best;
 }
 
+/** Gives a worker a node of the open step. */
+export function lease(
+  state: State,
+  worker: WorkerState,
+  node: NodeId,
+  now: number,
+  check: boolean,
+  effects: Effect[],
+): void {
+  state.attempts += 1;
+  const attempt = state.attempts;
+  const [first, end] = leavesOf(node, state.plan.leaves);
+  worker.lease = { first, end, attempt, done: 0, progressAt: now, overdue: false, check };
+  const gray = [...state.gray];
+  effects.push({ kind: 'lease', worker: worker.id, step: state.step, node, attempt, gray });
+}
+
 /** Leases of the open step for every idle worker, as effects. */
 export function assign(state: State, now: number, effects: Effect[], because: string[]): void {
-  for (const worker of liveWorkers(state)) {
+  for (const worker of readyWorkers(state)) {
     if (worker.lease !== null || worker.survey !== null) continue;
     const node = chooseNode(state, worker);
     if (node === null) continue;
-    state.attempts += 1;
-    const attempt = state.attempts;
-    worker.lease = { node, attempt, since: now };
-    setLeaves(state, node, worker.id);
+    lease(state, worker, node, now, false, effects);
     const [first, end] = leavesOf(node, state.plan.leaves);
     because.push(
       `leased micro-batches ${first}–${end - 1} of step ${state.step} to ${worker.id}: ` +
-        `its share of ${liveWorkers(state).length} live workers`,
+        `its share of ${readyWorkers(state).length} workers`,
     );
-    effects.push({
-      kind: 'lease',
-      worker: worker.id,
-      step: state.step,
-      node,
-      attempt,
-      gray: [...state.gray],
-    });
   }
 }
 
+/** Where a finished leaf of somebody else lies in a lease, or its end: it can be whole up to there. */
+function wholeUntil(state: State, { first, end }: Lease): number {
+  const done = finishedLeaves(state);
+  for (let leaf = first; leaf < end; leaf++) if (done[leaf]) return leaf;
+  return end;
+}
+
+/** Ends a lease before a leaf; the worker is told and, where nothing is left of it, idle. */
+export function shrink(worker: WorkerState, end: number, effects: Effect[]): void {
+  if (worker.lease === null || end >= worker.lease.end) return;
+  worker.lease.end = end;
+  effects.push({ kind: 'shrink', worker: worker.id, attempt: worker.lease.attempt, end });
+  if (end <= worker.lease.first) worker.lease = null;
+}
+
+/** Leases of which others have finished a part cannot be handed in whole: they end before it. */
+export function trimLeases(state: State, effects: Effect[]): void {
+  for (const worker of liveWorkers(state)) {
+    const { lease: held } = worker;
+    if (held !== null && !held.check) shrink(worker, wholeUntil(state, held), effects);
+  }
+}
+
+export interface Moved {
+  first: number;
+  count: number;
+}
+
 /** Takes back what a worker held or had finished in the open step; returns the moved leaves. */
-export function takeBack(state: State, id: string): { first: number; count: number }[] {
-  const moved: { first: number; count: number }[] = [];
-  const release = (node: NodeId) => {
-    setLeaves(state, node, null);
+export function takeBack(state: State, id: string): Moved[] {
+  const worker = state.workers[id];
+  const moved: Moved[] = [];
+  if (worker?.lease && !worker.lease.check && !worker.lease.overdue) {
+    const { first, end } = worker.lease;
+    moved.push({ first, count: end - first });
+  }
+  if (worker) worker.lease = null;
+  return [...moved, ...takeFinished(state, id)];
+}
+
+/** As `takeBack`, of finished nodes alone. */
+export function takeFinished(state: State, id: string): Moved[] {
+  const moved: Moved[] = [];
+  for (const { worker, node } of state.finished) {
+    if (worker !== id) continue;
     const [first, end] = leavesOf(node, state.plan.leaves);
     moved.push({ first, count: end - first });
-  };
-  const worker = state.workers[id];
-  if (worker?.lease) {
-    release(worker.lease.node);
-    worker.lease = null;
   }
-  for (const done of state.finished) if (done.worker === id) release(done.node);
   state.finished = state.finished.filter((done) => done.worker !== id);
   return moved;
+}
+
+/** Events that tell of moved leaves. */
+export function tellMoved(moved: Moved[], from: string, because: string, effects: Effect[]): void {
+  for (const { first, count } of moved)
+    effects.push({ kind: 'event', body: { kind: 'lease-moved', first, count, from }, because });
 }

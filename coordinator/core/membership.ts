@@ -2,7 +2,8 @@
  * Who may take part: joining, the canary that proves the device class, and leaving.
  */
 import type { FailureCode } from '../../shared/core/failures.ts';
-import { takeBack } from './leases.ts';
+import { isNode, leavesOf } from '../../shared/core/tree.ts';
+import { takeBack, tellMoved } from './leases.ts';
 import type { CanaryStage, CoreEvent, Effect, State } from './state.ts';
 import { releaseSurvey } from './survey.ts';
 
@@ -46,6 +47,14 @@ export function connect(
     because.push(`refused ${id}: it served another run`);
     return;
   }
+  if (state.convicts.includes(id)) {
+    const message =
+      'this worker computed wrongly in this run: other workers agreed on another result. Test the ' +
+      'machine (memory, GPU), or start the worker with another --name to give it another chance';
+    refuse(id, 'quarantined', message, 'it was convicted of computing wrongly', effects);
+    because.push(`refused ${id}: it was convicted`);
+    return;
+  }
   state.workers[id] = {
     id,
     pid: event.pid,
@@ -54,9 +63,14 @@ export function connect(
     phase: 'joining',
     sameClass: true,
     lastHeard: event.now,
+    suspect: false,
+    draining: false,
     lease: null,
     survey: null,
+    leafTimes: [],
     leafMs: null,
+    heartbeatGaps: [],
+    lastHeartbeat: null,
     handBacks: 0,
   };
   because.push(`${id} asked to join: it runs the canary first`);
@@ -120,6 +134,12 @@ export function admit(
       ? 'its canary equals the device class of the run'
       : 'its canary differs and mixed devices are allowed: the run is not reproducible',
   });
+  for (const { node, leaves } of event.held) {
+    if (!isNode(node, state.plan.leaves) || state.offers.length >= state.plan.leaves) continue;
+    const [first, end] = leavesOf(node, state.plan.leaves);
+    const whole = leaves.length === end - first && leaves.every((r, i) => r.leaf === first + i);
+    if (whole) state.offers.push({ node, worker: worker.id, leaves });
+  }
 }
 
 /** Ends a worker's connection, forgets it and opens its leaves for others. */
@@ -159,19 +179,16 @@ export function forget(
 ): void {
   const worker = state.workers[id];
   if (worker === undefined) return;
-  const training = state.phase === 'computing' || state.phase === 'reducing';
-  const moved = training ? takeBack(state, id) : [];
+  const { phase } = state;
+  const training = phase === 'computing' || phase === 'reducing' || phase === 'auditing';
+  // Summed already: its gradient is not needed any more, and the step may still be sealed.
+  const moved = training && phase !== 'auditing' ? takeBack(state, id) : [];
+  state.offers = state.offers.filter((offer) => offer.worker !== id);
   releaseSurvey(state, id);
   delete state.workers[id];
   if (worker.phase === 'live')
     effects.push({ kind: 'event', body: { kind: 'worker-left', worker: id }, because: reason });
-  for (const { first, count } of moved) {
-    effects.push({
-      kind: 'event',
-      body: { kind: 'lease-moved', first, count, from: id },
-      because: `${id} is gone before their gradient arrived: ${reason}`,
-    });
-  }
+  tellMoved(moved, id, `${id} is gone before their gradient arrived: ${reason}`, effects);
   if (moved.length > 0 && state.phase === 'reducing') {
     state.phase = 'computing';
     effects.push({ kind: 'pause-reduce' });

@@ -1,20 +1,35 @@
 /**
  * Results at the door: what a worker says it has finished, or could not finish.
  *
- * First result wins. A second result for a leaf must have the same hashes: if it has not, some
- * machine computes wrongly and the run says so instead of choosing.
+ * First result wins. Every result is an opinion on its leaves too, which must equal the others'
+ * (`opinions.ts`): if it does not, some machine computes wrongly and the run does not just choose.
  */
-import { isNode, key, leavesOf } from '../../shared/core/tree.ts';
+import { isNode, leavesOf, rootOf } from '../../shared/core/tree.ts';
+import { noteLeaves } from './deadlines.ts';
 import { fail } from './fail.ts';
-import { setLeaves } from './leases.ts';
+import { finishedLeaves, tellMoved, trimLeases } from './leases.ts';
 import { expel } from './membership.ts';
-import type { CoreEvent, Effect, LeafReport, State } from './state.ts';
-import { grayMax, handBacksMax, liveWorkers } from './state.ts';
+import { noteOpinion } from './opinions.ts';
+import type { CoreEvent, Effect, FinishedNode, LeafReport, State, WorkerState } from './state.ts';
+import { grayMax, handBacksMax, readyWorkers } from './state.ts';
 
 type Of<K extends CoreEvent['kind']> = Extract<CoreEvent, { kind: K }>;
 
-const sameLeaf = (a: LeafReport, b: LeafReport) =>
-  a.inputHash === b.inputHash && a.leafHash === b.leafHash;
+/** `done` leaves of a lease are finished: what the next one may take follows from it. */
+export function takeProgress(
+  worker: WorkerState,
+  attempt: number,
+  done: number,
+  now: number,
+): void {
+  const { lease } = worker;
+  if (lease === null || lease.attempt !== attempt) return;
+  const known = Math.min(done, lease.end - lease.first);
+  if (known <= lease.done) return;
+  noteLeaves(worker, known - lease.done, now - lease.progressAt);
+  lease.done = known;
+  lease.progressAt = now;
+}
 
 /** A worker finished a node and holds its gradient until it is pulled. */
 export function acceptNode(
@@ -34,52 +49,72 @@ export function acceptNode(
     expel(state, worker.id, 'bad-message', message, effects, because);
     return;
   }
-  const [first, end] = leavesOf(event.node, state.plan.leaves);
-  const { lease } = worker;
-  const leased = lease !== null && key(lease.node) === key(event.node);
-  if (leased) {
-    const each = (event.now - lease.since) / (end - first);
-    worker.leafMs = worker.leafMs === null ? each : 0.7 * worker.leafMs + 0.3 * each;
-    worker.lease = null;
-    worker.handBacks = 0;
-    // Until it is accepted below; else what nobody has finished waits for another lease.
-    setLeaves(state, event.node, null);
-  }
-  if (state.phase !== 'computing') {
+  const { leased, check } = endLease(state, worker, event);
+  const { phase } = state;
+  if (phase !== 'computing' && phase !== 'reducing' && phase !== 'auditing') {
     because.push(`ignored a result of ${worker.id}: every micro-batch of the step is in`);
     return;
-  }
-  for (const report of event.leaves) {
-    const before = state.reports[report.leaf];
-    const comparable = worker.sameClass && !state.otherClass.includes(report.leaf);
-    if (before !== undefined && comparable && !sameLeaf(before, report)) {
-      disagreement(state, worker.id, report, effects);
-      return;
-    }
   }
   const broken = event.leaves.filter((r) => r.nonFinite);
   if (broken.length > 0) {
     // Only what was leased: the same message twice is not two findings.
-    if (leased) nonFinite(state, event, broken, effects, because);
+    if (leased && phase === 'computing') nonFinite(state, event, broken, effects, because);
     return;
   }
-  const taken = state.finished.some((f) => f.leaves.some((r) => r.leaf >= first && r.leaf < end));
-  if (taken) {
-    because.push(`ignored a result of ${worker.id}: micro-batches ${first}–${end - 1} are in`);
+  for (const report of event.leaves) noteOpinion(state, worker, report);
+  if (check || phase !== 'computing') return;
+  const { node, leaves } = event;
+  accept(state, { node, worker: worker.id, leaves }, effects, because);
+}
+
+/** Takes a node into the step, unless a part of it is in already. */
+function accept(state: State, done: FinishedNode, effects: Effect[], because: string[]): void {
+  const [first, end] = leavesOf(done.node, state.plan.leaves);
+  if (finishedLeaves(state).slice(first, end).includes(true)) {
+    because.push(`ignored a result of ${done.worker}: micro-batches ${first}–${end - 1} are in`);
     return;
   }
-  setLeaves(state, event.node, worker.id);
-  for (const report of event.leaves) {
-    state.reports[report.leaf] = report;
-    state.otherClass = state.otherClass.filter((leaf) => leaf !== report.leaf);
-    if (!worker.sameClass) state.otherClass.push(report.leaf);
+  state.finished.push(done);
+  trimLeases(state, effects);
+}
+
+/** What workers brought along from an earlier connection, now that the step is open. */
+export function takeOffers(state: State, effects: Effect[], because: string[]): void {
+  for (const offer of state.offers.splice(0)) {
+    const worker = state.workers[offer.worker];
+    if (worker === undefined || offer.leaves.some((report) => report.nonFinite)) continue;
+    for (const report of offer.leaves) noteOpinion(state, worker, report);
+    accept(state, offer, effects, because);
+    because.push(`${worker.id} brought ${offer.leaves.length} finished micro-batches along`);
   }
-  state.finished.push({ node: event.node, worker: worker.id, leaves: event.leaves });
+}
+
+/** What a result says of the lease it answers: its times, and whether that is over. */
+function endLease(
+  state: State,
+  worker: WorkerState,
+  event: Of<'node-ready'>,
+): { leased: boolean; check: boolean } {
+  const [first, end] = leavesOf(event.node, state.plan.leaves);
+  const { lease } = worker;
+  if (lease === null || event.attempt !== lease.attempt) return { leased: false, check: false };
+  takeProgress(worker, lease.attempt, end - first, event.now);
+  worker.handBacks = 0;
+  if (end >= lease.end) {
+    worker.lease = null;
+  } else {
+    // A shrunk lease comes in several nodes.
+    lease.done = Math.max(0, lease.done - (end - first));
+    lease.first = end;
+  }
+  return { leased: true, check: lease.check };
 }
 
 /** A node of this tree, with one report for each of its leaves in order. */
 function isWhole({ node, leaves }: Of<'node-ready'>, count: number): boolean {
   if (!isNode(node, count)) return false;
+  // The root is never sent, its two children are.
+  if (node.level > 0 && node.level === rootOf(count).level) return false;
   const [first, end] = leavesOf(node, count);
   return leaves.length === end - first && leaves.every((r, i) => r.leaf === first + i);
 }
@@ -119,16 +154,6 @@ function nonFinite(
   }
 }
 
-function disagreement(state: State, id: string, report: LeafReport, effects: Effect[]): void {
-  const before = state.reports[report.leaf];
-  const what = before?.inputHash === report.inputHash ? 'gradient' : 'input';
-  const message =
-    `two results for micro-batch ${report.leaf} of step ${state.step} differ in their ${what} ` +
-    `hash (the second came from ${id}): one of these machines computes wrongly or reads other ` +
-    'data. Nothing of this step was committed';
-  fail(state, 'not-deterministic', message, effects);
-}
-
 /** A worker hands its lease back, with the reason. */
 export function leaseFailed(
   state: State,
@@ -140,16 +165,12 @@ export function leaseFailed(
   if (worker === undefined || event.generation !== state.plan.generation) return;
   const again = (failed: string[] | undefined) => [...(failed ?? []), worker.id];
   if (worker.lease && event.step === state.step) {
-    const [first, end] = leavesOf(worker.lease.node, state.plan.leaves);
-    setLeaves(state, worker.lease.node, null);
+    const { first, end, check } = worker.lease;
     for (let leaf = first; leaf < end; leaf++)
       state.handedBack[leaf] = again(state.handedBack[leaf]);
     worker.lease = null;
-    effects.push({
-      kind: 'event',
-      body: { kind: 'lease-moved', first, count: end - first, from: worker.id },
-      because: `${worker.id} handed it back: ${event.message}`,
-    });
+    const moved = check ? [] : [{ first, count: end - first }];
+    tellMoved(moved, worker.id, `${worker.id} handed it back: ${event.message}`, effects);
   }
   if (worker.survey && state.survey) {
     const { chunk } = worker.survey;
@@ -189,7 +210,7 @@ function suspectSample(
 ): void {
   const seen = [...(state.undecodable[sample] ?? []), id];
   state.undecodable[sample] = seen;
-  const enough = seen.length > 1 && (new Set(seen).size > 1 || liveWorkers(state).length === 1);
+  const enough = seen.length > 1 && (new Set(seen).size > 1 || readyWorkers(state).length === 1);
   if (!enough) return;
   state.gray.push(sample);
   effects.push({

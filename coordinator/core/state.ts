@@ -27,6 +27,10 @@ export interface Plan {
   samples: number;
   /** A worker is lost once it has not been heard for so long, milliseconds. */
   silenceMs: number;
+  /** Of the run's draws: it says which leaves are audited. */
+  seed: number;
+  /** Share of the leaves that two workers compute before a commit, 0 to 1. */
+  audit: number;
 }
 
 /** One stage of the canary: a name and the hash of what this worker computed. */
@@ -51,18 +55,36 @@ export interface WorkerState {
   /** False: another class, admitted by `--mixed-devices`. */
   sameClass: boolean;
   lastHeard: number;
+  /** Not heard for longer than its heartbeats let expect: no work for it until it is heard. */
+  suspect: boolean;
+  /** It leaves: no work for it, and it may go once nothing of the open step hangs on it. */
+  draining: boolean;
   lease: Lease | null;
   survey: { chunk: number; since: number } | null;
-  /** Mean time of a micro-batch so far, milliseconds; null before the first one. */
+  /** Times of its latest micro-batches, milliseconds, oldest first; `samplesKept` at most. */
+  leafTimes: number[];
+  /** Median of `leafTimes`; null before the first one. */
   leafMs: number | null;
+  /** Times between its latest heartbeats, milliseconds; `samplesKept` at most. */
+  heartbeatGaps: number[];
+  lastHeartbeat: number | null;
   /** Leases that it handed back since its last result. */
   handBacks: number;
 }
 
+/** Leaves [first, end) at one worker: a node of the tree, until its end was shrunk. */
 export interface Lease {
-  node: NodeId;
+  first: number;
+  end: number;
   attempt: number;
-  since: number;
+  /** Leaves finished, from `first` on, as far as the worker said. */
+  done: number;
+  /** When it was leased or last said that a leaf was finished. */
+  progressAt: number;
+  /** Its time is over: its leaves are open to others, and the first result wins. */
+  overdue: boolean;
+  /** A second computation of an audited or disputed leaf: an opinion, no part of the sum. */
+  check: boolean;
 }
 
 export interface LeafReport {
@@ -81,6 +103,20 @@ export interface FinishedNode {
   leaves: LeafReport[];
 }
 
+/** What a worker found for a leaf. */
+export interface Opinion {
+  worker: string;
+  inputHash: string;
+  leafHash: string;
+}
+
+/** Consecutive leaves of a step and the worker whose sum holds them. */
+export interface Share {
+  worker: string;
+  first: number;
+  count: number;
+}
+
 export type Phase =
   /** Until enough workers are live. */
   | 'gathering'
@@ -90,6 +126,8 @@ export type Phase =
   | 'computing'
   /** All leaves are in: gradients are pulled and summed. */
   | 'reducing'
+  /** Summed, and waiting until two workers agree on every audited leaf. */
+  | 'auditing'
   /** Sealed: the commit is being made durable. */
   | 'committing'
   /** The last checkpoint (and measure) of a run that stops or ends. */
@@ -106,16 +144,23 @@ export interface State {
   /** The run's identity; null until the class is adopted. */
   identity: string | null;
   workers: Record<string, WorkerState>;
-  /** Worker that holds a lease on each leaf of the open step; null: open; see also `finished`. */
-  leaves: (string | null)[];
+  /** Nodes of the open step whose gradient can be pulled. */
   finished: FinishedNode[];
+  /** Nodes offered by workers that joined before the step was open. */
+  offers: FinishedNode[];
   /**
-   * Leaf reports by leaf that were ever accepted in this step: a second result must equal them.
-   * Those of a worker that sent hostile bytes are taken out again.
+   * What each worker of the run's class found for a leaf of the open step: two of them must be
+   * equal. Those of a worker that sent hostile bytes or was convicted are taken out again.
    */
-  reports: Record<number, LeafReport>;
-  /** Leaves whose report came from another device class: nothing is compared with those. */
-  otherClass: number[];
+  opinions: Record<number, Opinion[]>;
+  /** Leaves of the open step on which opinions differ. */
+  disputed: number[];
+  /** Leaves of the open step that two workers must agree on before it is committed. */
+  audited: number[];
+  /** Workers convicted of computing wrongly, in all lives of the run. */
+  convicts: string[];
+  /** Said once a step: nobody is there to compute an audited leaf a second time. */
+  auditWaits: boolean;
   attempts: number;
   /** Workers that found a leaf of the open step not finite. */
   nonFinite: Record<number, string[]>;
@@ -145,6 +190,8 @@ export const surveyChunk = 64;
 export const grayMax = 1000;
 /** A worker that hands so many leases back without one result is turned away. */
 export const handBacksMax = 8;
+/** Measured times that are kept of a worker. */
+export const samplesKept = 16;
 
 export type CoreEvent = { now: number } & (
   | {
@@ -157,10 +204,22 @@ export type CoreEvent = { now: number } & (
       identity: string;
       description: string;
     }
-  | { kind: 'worker-ready'; worker: string; stages: CanaryStage[]; description: string }
+  | {
+      kind: 'worker-ready';
+      worker: string;
+      stages: CanaryStage[];
+      description: string;
+      /** Nodes of the open step, of its weights, that it finished in an earlier connection. */
+      held: { node: NodeId; leaves: LeafReport[] }[];
+    }
   | { kind: 'identity-known'; identity: string }
   | { kind: 'worker-lost'; worker: string; reason: string }
-  | { kind: 'heartbeat'; worker: string }
+  /** `done` leaves of the lease `attempt` are finished; 0 where it has none. */
+  | { kind: 'heartbeat'; worker: string; attempt: number; done: number }
+  /** The worker takes no more work and waits to be let go. */
+  | { kind: 'worker-draining'; worker: string; reason: string }
+  /** Somebody asks that a worker be drained. */
+  | { kind: 'drain-requested'; worker: string }
   | {
       kind: 'node-ready';
       worker: string;
@@ -168,6 +227,8 @@ export type CoreEvent = { now: number } & (
       step: number;
       node: NodeId;
       leaves: LeafReport[];
+      /** The lease that it answers. */
+      attempt: number;
     }
   | {
       kind: 'lease-failed';
@@ -200,12 +261,22 @@ export type Effect =
   | { kind: 'mark-mixed'; worker: string }
   | { kind: 'lease'; worker: string; step: number; node: NodeId; attempt: number; gray: number[] }
   | { kind: 'survey-lease'; worker: string; chunk: number; gray: number[] }
+  /** The lease ends before leaf `end` now; what is finished before it is handed in. */
+  | { kind: 'shrink'; worker: string; attempt: number; end: number }
+  /** The worker is asked to hand in what it has and to leave. */
+  | { kind: 'drain'; worker: string }
+  /** Nothing hangs on a draining worker any more: it may go. */
+  | { kind: 'release'; worker: string }
   /** Background; comes back as `reduced` or `reduce-broken`. Nodes in tree order. */
   | { kind: 'reduce'; step: number; nodes: FinishedNode[] }
   /** Stop pulling: a node is missing again. */
   | { kind: 'pause-reduce' }
+  /** Stop pulling and forget what was summed: a part of it was wrong. */
+  | { kind: 'discard-reduce' }
+  /** A worker computed wrongly: the shell looks which earlier steps must be looked at again. */
+  | { kind: 'review'; worker: string }
   /** Background; comes back as `committed`: ledger, swap, event, announcement, warm slot. */
-  | { kind: 'commit'; step: number; leaves: LeafReport[]; workers: number }
+  | { kind: 'commit'; step: number; leaves: LeafReport[]; workers: number; shares: Share[] }
   /** Background, while training goes on. */
   | { kind: 'checkpoint' }
   /** Background; comes back as `final-checkpoint-saved`. */
@@ -230,6 +301,7 @@ export function initialState(
   deviceClass: DeviceClass | null,
   identity: string | null,
   knnBefore: boolean,
+  convicts: readonly string[] = [],
 ): State {
   return {
     plan,
@@ -238,10 +310,13 @@ export function initialState(
     deviceClass,
     identity,
     workers: {},
-    leaves: new Array<string | null>(plan.leaves).fill(null),
     finished: [],
-    reports: {},
-    otherClass: [],
+    offers: [],
+    opinions: {},
+    disputed: [],
+    audited: [],
+    convicts: [...convicts],
+    auditWaits: false,
     attempts: 0,
     nonFinite: {},
     handedBack: {},
@@ -262,24 +337,36 @@ export function liveWorkers(state: State): WorkerState[] {
   return Object.values(state.workers).filter((w) => w.phase === 'live');
 }
 
-/** False where a worker has failed at a piece of work and another live one has not tried it yet. */
+/** Live workers that can be given work. */
+export function readyWorkers(state: State): WorkerState[] {
+  return liveWorkers(state).filter((w) => !w.suspect && !w.draining);
+}
+
+/** False where a worker has failed at a piece of work and another one has not tried it yet. */
 export function mayTry(state: State, id: string, failed: readonly string[] | undefined): boolean {
   if (!failed?.includes(id)) return true;
-  return liveWorkers(state).every((w) => failed.includes(w.id));
+  return readyWorkers(state).every((w) => failed.includes(w.id));
 }
 
 /** A copy that shares nothing that `advance` changes. */
 export function copyState(state: State): State {
   const workers: Record<string, WorkerState> = {};
   for (const [id, w] of Object.entries(state.workers))
-    workers[id] = { ...w, lease: w.lease && { ...w.lease }, survey: w.survey && { ...w.survey } };
+    workers[id] = {
+      ...w,
+      lease: w.lease && { ...w.lease },
+      survey: w.survey && { ...w.survey },
+      leafTimes: [...w.leafTimes],
+      heartbeatGaps: [...w.heartbeatGaps],
+    };
   return {
     ...state,
     workers,
-    leaves: [...state.leaves],
     finished: [...state.finished],
-    reports: { ...state.reports },
-    otherClass: [...state.otherClass],
+    offers: [...state.offers],
+    opinions: { ...state.opinions },
+    disputed: [...state.disputed],
+    convicts: [...state.convicts],
     nonFinite: { ...state.nonFinite },
     handedBack: { ...state.handedBack },
     undecodable: { ...state.undecodable },

@@ -7,13 +7,15 @@
 import { join } from 'node:path';
 import { canonicalJson } from '../../shared/core/canonical-json.ts';
 import type { EventBody } from '../../shared/core/events.ts';
+import { asFailure } from '../../shared/core/failures.ts';
 import { type LedgerRecord, f64Bits, fromF64Bits, sealRecord } from '../../shared/core/ledger.ts';
 import { epochsAfter } from '../../shared/core/order.ts';
 import { learningRates } from '../../shared/core/schedule.ts';
 import { treeMeanF64 } from '../../shared/core/tree.ts';
-import type { DeviceClass, LeafReport } from '../core/state.ts';
+import type { DeviceClass, LeafReport, Share } from '../core/state.ts';
 import {
   checkpointName,
+  clearUnfinished,
   type Manifest,
   pruneCheckpoints,
   readManifest,
@@ -23,6 +25,7 @@ import { openLedger, sha256Text } from './ledger-file.ts';
 import { readCurrent, swap } from './model-state.ts';
 import type { Reduced } from './reducer.ts';
 import type { RunContext } from './run-context.ts';
+import { endReview } from './review.ts';
 import { checkFence, type RunRecord, writeRun } from './run-folder.ts';
 import { writeWarmSlot } from './warm-slots.ts';
 
@@ -55,6 +58,8 @@ export interface CommitTask {
   leaves: LeafReport[];
   /** Live workers. */
   workers: number;
+  /** Whose sums it is made of. */
+  shares: Share[];
   reduced: Reduced;
   /** Wall time of the step. */
   seconds: number;
@@ -70,6 +75,10 @@ export async function commitStep(
   await checkFence(folder, plan.generation);
   const sealed = recordOf(context, task, ledger.previousOf(task.step));
   await ledger.commit(sealed);
+  if (context.review !== null && task.step + 1 >= context.review.until) {
+    await endReview(folder);
+    context.review = null;
+  }
   const { weights, momentum, statistics } = sealed;
   swap(model, { weights, momentum, statistics });
   await record(committedEvent(context, sealed, task), 'all its micro-batches are summed');
@@ -104,7 +113,7 @@ function recordOf(context: RunContext, task: CommitTask, previous: string): Ledg
 export function committedEvent(
   context: Pick<RunContext, 'run' | 'plan'>,
   sealed: Pick<LedgerRecord, 'step' | 'loss' | 'std' | 'hash'>,
-  task: Pick<CommitTask, 'seconds' | 'workers'> | null,
+  task: Pick<CommitTask, 'seconds' | 'workers' | 'shares'> | null,
 ): EventBody {
   const { method } = context.run;
   return {
@@ -116,6 +125,7 @@ export function committedEvent(
     imagesPerSecond: task === null ? 0 : method.batch / task.seconds,
     workers: task?.workers ?? 0,
     record: sealed.hash,
+    ...(task === null ? {} : { shares: task.shares, audit: context.plan.audit }),
   };
 }
 
@@ -156,8 +166,41 @@ export async function checkpoint(context: RunContext, record: Record): Promise<M
     },
     manifest.step === 0 ? 'the first weights are drawn' : 'it is due',
   );
-  await context.picture.write(folder);
+  await drawPicture(context, record);
   return manifest;
+}
+
+/**
+ * The checkpoint that is due: a disk that fails costs the checkpoint, not the run. The last good
+ * one stays, what was begun is removed to free its space, and an event says so.
+ */
+export async function dueCheckpoint(context: RunContext, record: Record): Promise<void> {
+  const { step } = context.model;
+  try {
+    await checkpoint(context, record);
+  } catch (error) {
+    const { code, message } = asFailure(error);
+    if (code !== 'disk') throw error;
+    await clearUnfinished(context.folder).catch(() => undefined);
+    await record(
+      {
+        kind: 'warning',
+        code: 'disk',
+        message: `the checkpoint of step ${step} could not be written: ${message}`,
+      },
+      'training goes on; the last good checkpoint stays',
+    );
+  }
+}
+
+/** The loss curve; a disk that fails costs the picture. */
+export async function drawPicture(context: RunContext, record: Record): Promise<void> {
+  try {
+    await context.picture.write(context.folder);
+  } catch (error) {
+    const message = `the loss curve could not be written: ${(error as Error).message}`;
+    await record({ kind: 'warning', code: 'disk', message }, 'training goes on');
+  }
 }
 
 export interface FinalCheckpoint {

@@ -26,7 +26,11 @@ export interface LedgerFile {
   at(step: number): RecordHashes | undefined;
   /** Hash that the next record must name as `previous`. */
   previousOf(step: number): string;
-  /** Appends a record, or compares it where the ledger has the step already. */
+  /**
+   * Appends a record, or compares it where the ledger has the step already. Within a review a
+   * record that differs takes the place of the old one and of all after it, which go to a file of
+   * their own.
+   */
   commit(record: LedgerRecord): Promise<void>;
   close(): Promise<void>;
 }
@@ -40,13 +44,32 @@ const hashesOf = (r: LedgerRecord): RecordHashes => ({
   std: r.std,
 });
 
+/** Is it a record, whatever it follows? Only of the last line this need not be so. */
+function isRecord(line: string): boolean {
+  try {
+    const record = JSON.parse(line) as LedgerRecord;
+    return recordFault(record, record.step, record.previous, sha256Text) === null;
+  } catch {
+    return false;
+  }
+}
+
+/** Steps whose records are not to be trusted, and what is done once one is found wrong. */
+export interface LedgerReview {
+  since: number;
+  until: number;
+  /** The records from `first` on were set aside in `file`. */
+  onWrong(first: number, count: number, file: string): Promise<void>;
+}
+
 /** Opens the ledger for this generation. `identity` is what the first record follows. */
 export async function openLedger(
   path: string,
   generation: number,
   identity: string,
+  review: LedgerReview | null = null,
 ): Promise<LedgerFile> {
-  const file: JsonlFile = await openJsonl(path, generation);
+  const file: JsonlFile = await openJsonl(path, generation, isRecord);
   const records: RecordHashes[] = [];
   const previousOf = (step: number) => (step === 0 ? identity : (records[step - 1]?.hash ?? ''));
   for await (const line of readLines(path)) {
@@ -79,6 +102,16 @@ export async function openLedger(
       const known = records[record.step];
       if (known !== undefined) {
         if (known.hash === record.hash) return;
+        if (review !== null && record.step >= review.since && record.step < review.until) {
+          const aside = path.replace(/\.jsonl$/, `.wrong-${generation}.jsonl`);
+          const count = records.length - record.step;
+          await file.moveTail(record.step, aside);
+          records.length = record.step;
+          await review.onWrong(record.step, count, aside);
+          await file.append(recordLine(record), { sync: true });
+          records.push(hashesOf(record));
+          return;
+        }
         const fields = hashesOf(record);
         const differs = (Object.keys(fields) as (keyof RecordHashes)[])
           .filter((field) => field !== 'hash' && fields[field] !== known[field])

@@ -59,12 +59,18 @@ export function initialCopy(architecture: Architecture, seed: number): ModelCopy
   };
 }
 
-export function modelState(architecture: Architecture, copy: ModelCopy, step: number): ModelState {
+/** `hashes`: those of the copy, where they are known already. */
+export function modelState(
+  architecture: Architecture,
+  copy: ModelCopy,
+  step: number,
+  hashes: StateHashes = hashesOf(copy),
+): ModelState {
   return {
     architecture,
     current: copy,
     next: emptyCopy(architecture),
-    hashes: hashesOf(copy),
+    hashes,
     step,
     readers: new Map(),
   };

@@ -14,6 +14,8 @@ import { readWarmSlots } from './warm-slots.ts';
 export interface Recovered {
   step: number;
   copy: ModelCopy;
+  /** Of the copy, where they are known. */
+  hashes?: StateHashes;
   source: string;
   warnings: { code: string; message: string }[];
 }
@@ -23,12 +25,16 @@ export async function recover(
   architecture: Architecture,
   seed: number,
   ledger: LedgerFile | null,
+  /** States after more steps than this are not to be trusted. */
+  most = Number.POSITIVE_INFINITY,
 ): Promise<Recovered> {
   const warnings: Recovered['warnings'] = [];
-  const expected = (step: number): StateHashes | undefined => ledger?.at(step - 1);
-  const [warm] = await readWarmSlots(folder, architecture, expected);
+  const expected = (step: number): StateHashes | undefined =>
+    step > most ? undefined : ledger?.at(step - 1);
+  const [warm] = await readWarmSlots(folder, architecture, expected, 1);
   for (const step of await checkpointSteps(folder)) {
     if (warm && warm.step >= step) break;
+    if (step > most) continue;
     try {
       const { copy, manifest } = await readCheckpoint(folder, step, architecture);
       if (step === 0) return { step, copy, source: 'the checkpoint of step 0', warnings };

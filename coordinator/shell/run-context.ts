@@ -11,6 +11,7 @@ import type { EventLog } from './event-log.ts';
 import type { LedgerFile } from './ledger-file.ts';
 import type { LossPicture } from './loss-picture.ts';
 import type { ModelState } from './model-state.ts';
+import type { Review } from './review.ts';
 import type { RunRecord } from './run-folder.ts';
 import type { WorkerLink } from './worker-link.ts';
 
@@ -31,6 +32,8 @@ export interface RunContext {
   /** The fold of every event so far. */
   summary: RunSummary;
   publisher: EventPublisher | null;
+  /** Committed steps that are computed again after a conviction, or null. */
+  review: Review | null;
   links: Map<string, WorkerLink>;
   /** Samples by content hash; made when the first one is asked for. */
   byHash: Map<string, Sample> | null;

@@ -110,11 +110,11 @@ const addressFile = (folder: string) => join(folder, 'coordinator.json');
 export const writeAddress = (folder: string, address: CoordinatorAddress): Promise<void> =>
   replaceFile(addressFile(folder), `${JSON.stringify(address)}\n`);
 
-/** Removes the address of this coordinator, not that of a newer one. */
+/** Removes the address of this coordinator or of one before it that died, not of a newer one. */
 export async function clearAddress(folder: string, generation: number): Promise<void> {
   try {
     const text = await readFile(addressFile(folder), 'utf8');
-    if ((JSON.parse(text) as CoordinatorAddress).generation === generation)
+    if ((JSON.parse(text) as CoordinatorAddress).generation <= generation)
       await rm(addressFile(folder));
   } catch {
     // It is gone already.

@@ -13,7 +13,8 @@ import { advance } from '../core/advance.ts';
 import { type CoreEvent, type Effect, type State, surveyChunk } from '../core/state.ts';
 import {
   adoptClass,
-  checkpoint,
+  drawPicture,
+  dueCheckpoint,
   commitStep,
   finalCheckpoint,
   type FinalCheckpoint,
@@ -29,12 +30,15 @@ import {
 import { heartbeatMs } from '../../shared/wire/limits.ts';
 import type { ConverseResponse } from '../../shared/wire/messages.ts';
 import type { RunContext } from './run-context.ts';
+import { reviewConvict } from './review.ts';
 import { writeRun } from './run-folder.ts';
 import { labelsOf, measureKnn } from './survey-features.ts';
 import { learningRates } from '../../shared/core/schedule.ts';
 
 export type Ended =
   | { kind: 'finished'; stopped: boolean; checkpoint: FinalCheckpoint }
+  /** Earlier steps must be looked at again: this life ends, and the next begins before them. */
+  | { kind: 'rewind' }
   | { kind: 'failed'; failure: Failure };
 
 type Unstamped = CoreEvent extends infer E ? (E extends CoreEvent ? Omit<E, 'now'> : never) : never;
@@ -119,6 +123,7 @@ export function startRunLoop(
             fingerprint: context.run.fingerprint,
             samples: plan.samples,
             heartbeatMs,
+            step: state.step,
           },
         });
         return;
@@ -187,6 +192,26 @@ export function startRunLoop(
       case 'pause-reduce':
         pause?.abort();
         return;
+      case 'discard-reduce':
+        pause?.abort();
+        progress = null;
+        sealed = null;
+        return;
+      case 'shrink': {
+        const { attempt, end } = effect;
+        links.get(effect.worker)?.send({ shrink: { generation: plan.generation, attempt, end } });
+        return;
+      }
+      case 'drain':
+        links.get(effect.worker)?.send({ drain: { reason: 'it is asked to leave' } });
+        return;
+      case 'release':
+        links.get(effect.worker)?.send({ released: {} });
+        dropLink(effect.worker, 'it was drained');
+        return;
+      case 'review':
+        if (await reviewConvict(context, effect.worker)) resolveEnded({ kind: 'rewind' });
+        return;
       case 'commit': {
         const reduced = sealed;
         if (reduced === null) throw new Error('a commit without a sealed step');
@@ -202,7 +227,7 @@ export function startRunLoop(
       }
       case 'checkpoint':
         background(async () => {
-          await checkpoint(context, record);
+          await dueCheckpoint(context, record);
           return null;
         });
         return;
@@ -313,7 +338,7 @@ export function startRunLoop(
 
   async function finish(stopped: boolean, because: string): Promise<void> {
     if (final === null) throw new Error('a finish without its checkpoint');
-    await context.picture.write(context.folder);
+    await drawPicture(context, record);
     const { loss, std, digest, path } = final;
     await record({ kind: 'run-done', stopped, loss, std, digest, checkpoint: path }, because);
     await tellWorkers({ runDone: { message: because } });

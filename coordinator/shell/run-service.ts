@@ -1,5 +1,5 @@
 /**
- * RunService: status and events, for watchers. Reading never slows training: events come from the
+ * RunService: status and events for watchers, and the wish that a worker leave. Reading never slows training: events come from the
  * file and a bounded ring, and a watcher that does not read waits alone.
  */
 import * as grpc from '@grpc/grpc-js';
@@ -17,6 +17,20 @@ export function runService(
   return {
     getStatus: (_call: unknown, reply: grpc.sendUnaryData<ReturnType<typeof statusOf>>) =>
       reply(null, statusOf(context, loop())),
+    drainWorker: (
+      call: { request: { worker: string } },
+      reply: grpc.sendUnaryData<Record<string, never>>,
+    ) => {
+      const { worker } = call.request;
+      if (!Object.hasOwn(loop().state.workers, worker)) {
+        const known = Object.keys(loop().state.workers).slice(0, 20).join(', ');
+        const details = `no worker is called ${JSON.stringify(worker.slice(0, 64))}; there are: ${known || 'none'}`;
+        reply({ code: grpc.status.NOT_FOUND, details });
+        return;
+      }
+      loop().dispatch({ kind: 'drain-requested', worker });
+      reply(null, {});
+    },
     watchEvents: async (
       call: grpc.ServerWritableStream<{ since: number }, { seq: number; json: string }>,
     ) => {
@@ -72,6 +86,8 @@ function statusOf(context: RunContext, loop: RunLoop) {
 
 function activityOf(worker: WorkerState): string {
   if (worker.phase === 'joining') return 'joining';
+  if (worker.draining) return 'draining';
+  if (worker.suspect) return 'suspect';
   if (worker.lease !== null) return 'computing';
   return worker.survey !== null ? 'surveying' : 'idle';
 }

@@ -148,8 +148,10 @@ function converse(
 
 /** One message of a worker that has joined. */
 function take(context: RunContext, loop: RunLoop, worker: string, message: ConverseRequest): void {
-  if (message.heartbeat) loop.dispatch({ kind: 'heartbeat', worker });
-  else if (message.ready) takeReady(loop, worker, message.ready);
+  if (message.heartbeat) {
+    const { attempt, done } = message.heartbeat;
+    loop.dispatch({ kind: 'heartbeat', worker, attempt, done });
+  } else if (message.ready) takeReady(context, loop, worker, message.ready);
   else if (message.nodeReady) takeNode(loop, worker, message.nodeReady);
   else if (message.leaseFailed) {
     const { generation, step, code, message: text, samplePlusOne } = message.leaseFailed;
@@ -168,13 +170,14 @@ function take(context: RunContext, loop: RunLoop, worker: string, message: Conve
   } else if (message.featuresReady) takeFeatures(context, loop, worker, message.featuresReady);
   else if (message.leave) {
     const reason = message.leave.reason.slice(0, textMax);
-    loop.dispatch({ kind: 'worker-lost', worker, reason: `it left: ${reason}` });
+    if (message.leave.draining) loop.dispatch({ kind: 'worker-draining', worker, reason });
+    else loop.dispatch({ kind: 'worker-lost', worker, reason: `it left: ${reason}` });
   }
 }
 
 const isHash = (text: string) => /^[0-9a-f]{64}$/.test(text);
 
-function takeReady(loop: RunLoop, worker: string, ready: ReadyMessage): void {
+function takeReady(context: RunContext, loop: RunLoop, worker: string, ready: ReadyMessage): void {
   const stages = ready.stages.map(({ name, sha256 }) => ({ name, sha256 }));
   const plausible =
     stages.length <= stagesMax &&
@@ -184,11 +187,17 @@ function takeReady(loop: RunLoop, worker: string, ready: ReadyMessage): void {
     loop.dispatch({ kind: 'worker-lost', worker, reason: 'its canary is no list of hashes' });
     return;
   }
-  loop.dispatch({ kind: 'worker-ready', worker, stages, description: ready.description });
+  const { model, plan } = context;
+  const held = ready.held
+    .slice(0, plan.leaves)
+    .filter((node) => node.step === model.step && node.weightsHash === model.hashes.weights)
+    .filter(({ leaves }) => leaves.every((r) => isHash(r.inputHash) && isHash(r.leafHash)))
+    .map(({ level, index, leaves }) => ({ node: { level, index }, leaves }));
+  loop.dispatch({ kind: 'worker-ready', worker, stages, description: ready.description, held });
 }
 
 function takeNode(loop: RunLoop, worker: string, message: NodeReadyMessage): void {
-  const { generation, step, level, index, leaves } = message;
+  const { generation, step, level, index, leaves, attempt } = message;
   if (!leaves.every((report) => isHash(report.inputHash) && isHash(report.leafHash))) {
     loop.dispatch({ kind: 'worker-lost', worker, reason: 'its results carry no hashes' });
     return;
@@ -200,6 +209,7 @@ function takeNode(loop: RunLoop, worker: string, message: NodeReadyMessage): voi
     step,
     node: { level, index },
     leaves,
+    attempt,
   });
 }
 

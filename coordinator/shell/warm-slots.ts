@@ -6,7 +6,7 @@
  * invalid before the body is rewritten and valid after; what is read must have the hashes that the
  * ledger's record of that step holds, so a torn or stale slot is never believed.
  */
-import { open, readFile } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Architecture } from '../../shared/core/architecture-types.ts';
 import { bytesOf } from '../../shared/wire/tensors.ts';
@@ -57,52 +57,80 @@ export async function writeWarmSlot(
 export interface WarmState {
   step: number;
   copy: ModelCopy;
+  hashes: StateHashes;
 }
 
 /**
- * The slots whose bytes hold, newest first. `expected(step)` gives the hashes that the ledger
- * has for the state after so many steps, or undefined where it has none.
+ * The slots whose bytes hold, newest first; no more than `most` are read whole, because that takes
+ * the most time of a recovery. `expected(step)` gives the hashes that the ledger has for the state
+ * after so many steps, or undefined where it has none.
  */
 export async function readWarmSlots(
   folder: string,
   architecture: Architecture,
   expected: (step: number) => StateHashes | undefined,
+  most = 2,
 ): Promise<WarmState[]> {
   const found: WarmState[] = [];
-  for (const slot of [0, 1]) {
-    const file = await readFile(slotPath(folder, slot)).catch(() => null);
-    if (file === null) continue;
-    const state = readSlot(file, architecture, expected);
-    if (state !== null) found.push(state);
+  const headers = await Promise.all([0, 1].map((slot) => headerOf(slotPath(folder, slot))));
+  const newest = headers
+    .flatMap((header, slot) => (header === null ? [] : [{ slot, step: header.step }]))
+    .sort((a, b) => b.step - a.step);
+  for (const { slot, step } of newest) {
+    if (found.length >= most) break;
+    const wanted = step < 0 ? undefined : expected(step);
+    if (wanted === undefined) continue;
+    const copy = await readSlot(slotPath(folder, slot), architecture, wanted);
+    if (copy !== null) found.push({ step, copy, hashes: wanted });
   }
-  return found.sort((a, b) => b.step - a.step);
+  return found;
 }
 
-function readSlot(
-  file: Buffer,
-  architecture: Architecture,
-  expected: (step: number) => StateHashes | undefined,
-): WarmState | null {
-  let header: SlotHeader;
+async function headerOf(path: string): Promise<SlotHeader | null> {
+  const handle = await open(path, 'r').catch(() => null);
+  if (handle === null) return null;
   try {
-    header = JSON.parse(file.toString('utf8', 0, headerBytes)) as SlotHeader;
+    const buffer = Buffer.alloc(headerBytes);
+    await handle.read(buffer, 0, headerBytes, 0);
+    const header = JSON.parse(buffer.toString()) as SlotHeader;
+    return Number.isSafeInteger(header.step) ? header : null;
   } catch {
     return null;
+  } finally {
+    await handle.close();
   }
-  const wanted = header.step < 0 ? undefined : expected(header.step);
+}
+
+/** The state in a slot, where it has the wanted hashes; else null. */
+async function readSlot(
+  path: string,
+  architecture: Architecture,
+  wanted: StateHashes,
+): Promise<ModelCopy | null> {
   const copy = emptyCopy(architecture);
   const parts = [copy.weights, copy.momentum, copy.statistics];
   const bytes = parts.reduce((sum, part) => sum + part.byteLength, headerBytes);
-  if (wanted === undefined || file.length !== bytes) return null;
-  let at = headerBytes;
-  for (const part of parts) {
-    bytesOf(part).set(file.subarray(at, at + part.byteLength));
-    at += part.byteLength;
+  const handle = await open(path, 'r').catch(() => null);
+  if (handle === null) return null;
+  try {
+    if ((await handle.stat()).size !== bytes) return null;
+    let at = headerBytes;
+    for (const part of parts) {
+      const into = bytesOf(part);
+      for (let from = 0; from < into.length; ) {
+        const { bytesRead } = await handle.read(into, from, into.length - from, at);
+        if (bytesRead === 0) return null;
+        from += bytesRead;
+        at += bytesRead;
+      }
+    }
+  } finally {
+    await handle.close();
   }
   const hashes = hashesOf(copy);
   const holds =
     hashes.weights === wanted.weights &&
     hashes.momentum === wanted.momentum &&
     hashes.statistics === wanted.statistics;
-  return holds ? { step: header.step, copy } : null;
+  return holds ? copy : null;
 }

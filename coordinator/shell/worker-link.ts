@@ -5,7 +5,7 @@
 import { crc32 } from 'node:zlib';
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { key, type NodeId } from '../../shared/core/tree.ts';
-import { bucketCredit } from '../../shared/wire/limits.ts';
+import { bucketCredit, bucketMs } from '../../shared/wire/limits.ts';
 import type {
   BucketMessage,
   BucketWish,
@@ -31,8 +31,11 @@ export class WorkerLink {
   readonly id: string;
   private readonly control: ControlStream;
   private gradients: GradientStream | null = null;
+  /** It had a gradient stream once. */
+  private attached = false;
   private readonly pending: Pending[] = [];
   private gone: string | null = null;
+  private patience: NodeJS.Timeout | undefined;
 
   constructor(id: string, control: ControlStream) {
     this.id = id;
@@ -51,7 +54,9 @@ export class WorkerLink {
   attachGradients(stream: GradientStream): void {
     this.gradients?.end();
     this.gradients = stream;
-    this.rejectAll('it opened its gradient stream anew', false);
+    if (this.attached) this.rejectAll('it opened its gradient stream anew', false);
+    this.attached = true;
+    for (const { wish } of this.pending) stream.write(wish);
     stream.on('data', (message: BucketMessage) => {
       if (this.gradients === stream) this.take(message);
     });
@@ -69,11 +74,15 @@ export class WorkerLink {
     stream.on('cancelled', ended);
   }
 
-  /** One bucket of a finished node that this worker holds. */
+  /**
+   * One bucket of a finished node that this worker holds. A worker that comes back offers its nodes
+   * on its control stream, and its gradient stream is another connection: until that one is there
+   * for the first time a wish waits, as long as for a bucket.
+   */
   pull(step: number, node: NodeId, bucket: number, elements: number): Promise<Uint8Array> {
     const wish: BucketWish = { step, level: node.level, index: node.index, bucket };
     return new Promise((resolve, reject) => {
-      if (this.gone !== null || this.gradients === null) {
+      if (this.gone !== null || (this.gradients === null && this.attached)) {
         reject(new WorkerGone(this.id, this.gone ?? 'it has no gradient stream', false));
         return;
       }
@@ -82,8 +91,18 @@ export class WorkerLink {
         return;
       }
       this.pending.push({ wish, bytes: 4 * elements, resolve, reject });
-      this.gradients.write(wish);
+      if (this.pending.length === 1) this.expectBucket();
+      this.gradients?.write(wish);
     });
+  }
+
+  /** The oldest wish is answered within `bucketMs`, or the gradient is looked for elsewhere. */
+  private expectBucket(): void {
+    clearTimeout(this.patience);
+    if (this.pending.length === 0) return;
+    const late = () =>
+      this.rejectAll(`no bucket of its gradient came within ${bucketMs / 1000} s`, false);
+    this.patience = setTimeout(late, bucketMs).unref();
   }
 
   private take(message: BucketMessage): void {
@@ -96,9 +115,11 @@ export class WorkerLink {
       return;
     }
     head.resolve(message.data);
+    this.expectBucket();
   }
 
   private rejectAll(reason: string, hostile: boolean): void {
+    clearTimeout(this.patience);
     for (const { reject } of this.pending.splice(0))
       reject(new WorkerGone(this.id, reason, hostile));
   }

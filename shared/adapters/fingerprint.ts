@@ -12,13 +12,24 @@ import type { Sample } from '../core/sample.ts';
 
 const separator = Uint8Array.of(0);
 
+type Named = Pick<Sample, 'path' | 'sha256'>;
+
 /** SHA-256 over (path, SHA-256 of the file) of every sample in order, hex. */
-export function fingerprintOf(samples: Iterable<Pick<Sample, 'path' | 'sha256'>>): string {
+export function fingerprintOf(samples: Iterable<Named>): string {
+  const fingerprint = growingFingerprint();
+  for (const sample of samples) fingerprint.add(sample);
+  return fingerprint.digest();
+}
+
+/** The same, for a list that is not in memory: `add` each sample in order, then `digest` once. */
+export function growingFingerprint(): { add(sample: Named): void; digest(): string } {
   const hash = createHash('sha256');
-  for (const { path, sha256 } of samples) {
-    hash.update(path, 'utf8').update(separator).update(sha256, 'hex');
-  }
-  return hash.digest('hex');
+  return {
+    add({ path, sha256 }) {
+      hash.update(path, 'utf8').update(separator).update(sha256, 'hex');
+    },
+    digest: () => hash.digest('hex'),
+  };
 }
 
 /** SHA-256 of a file's bytes, hex. */

@@ -13,6 +13,11 @@ interface Stub {
     options: grpc.CallOptions,
     done: (error: grpc.ServiceError | null, status?: Partial<RunStatus>) => void,
   ): grpc.ClientUnaryCall;
+  drainWorker(
+    request: { worker: string },
+    options: grpc.CallOptions,
+    done: (error: grpc.ServiceError | null) => void,
+  ): grpc.ClientUnaryCall;
   watchEvents(request: { since: number }): grpc.ClientReadableStream<{ json: string }>;
 }
 
@@ -21,6 +26,8 @@ const statusMs = 5000;
 export interface RunClient {
   /** Rejects with `coordinator-unreachable`. */
   status(signal?: AbortSignal): Promise<RunStatus>;
+  /** Asks a worker to leave. Rejects with `worker-missing` or `coordinator-unreachable`. */
+  drain(worker: string, signal?: AbortSignal): Promise<void>;
   /** Events after number `since`, until the run ends or the signal aborts. */
   watch(since: number, signal: AbortSignal): AsyncGenerator<RunEvent>;
 }
@@ -48,6 +55,19 @@ export function runClient(address: string): RunClient {
               workers: [],
               ...status,
             } as RunStatus);
+        });
+        signal?.addEventListener('abort', () => call.cancel(), { once: true });
+      }).finally(() => client.close());
+    },
+    drain(worker, signal) {
+      const client = open();
+      return new Promise<void>((resolve, reject) => {
+        const deadline = Date.now() + statusMs;
+        const call = (client as unknown as Stub).drainWorker({ worker }, { deadline }, (error) => {
+          if (error?.code === grpc.status.NOT_FOUND)
+            reject(new Failure('worker-missing', error.details));
+          else if (error) reject(unreachable(error));
+          else resolve();
         });
         signal?.addEventListener('abort', () => call.cancel(), { once: true });
       }).finally(() => client.close());

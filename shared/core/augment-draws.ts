@@ -52,6 +52,19 @@ export function drawView(
   view: number,
   image: ImageSize,
 ): ViewDraws {
+  return {
+    crop: drawCrop(augmentation, seed, position, view, image),
+    ...drawColours(augmentation, seed, position, view),
+  };
+}
+
+/** What is drawn for a view without looking at the image: all but the crop's window. */
+function drawColours(
+  augmentation: AugmentationMethod,
+  seed: number,
+  position: number,
+  view: number,
+): Omit<ViewDraws, 'crop'> {
   const jitters = uniform(seed, 'jitter', position, view, 0) < augmentation.jitterProbability;
   const factor = (index: number, strength: number): number => {
     if (!jitters) return 1;
@@ -62,7 +75,6 @@ export function drawView(
   const [leastSigma, mostSigma] = augmentation.blurSigma;
   const blurs = uniform(seed, 'blur', position, view, 0) < augmentation.blurProbability;
   return {
-    crop: drawCrop(augmentation, seed, position, view, image),
     flip: uniform(seed, 'flip', position, view, 0) < augmentation.flipProbability,
     brightness: factor(1, augmentation.brightness),
     contrast: factor(2, augmentation.contrast),
@@ -71,6 +83,28 @@ export function drawView(
     gray: uniform(seed, 'gray', position, view, 0) < augmentation.grayProbability,
     sigma: blurs ? between(leastSigma, mostSigma, uniform(seed, 'blur', position, view, 1)) : 0,
   };
+}
+
+/** How many numbers `numbersOfView` gives. */
+export const viewNumbers: number = leftIndex + 1 + 7;
+
+/**
+ * Every number drawn for a view that is known without the image, in a fixed order: the crop's 22
+ * draws in [0, 1), then flip, brightness, contrast, saturation, hue, gray, sigma. Together with the
+ * image they give the view; without it they can still be made again and compared.
+ */
+export function numbersOfView(
+  augmentation: AugmentationMethod,
+  seed: number,
+  position: number,
+  view: number,
+): number[] {
+  const crop = Array.from({ length: leftIndex + 1 }, (_, index) =>
+    uniform(seed, 'crop', position, view, index),
+  );
+  const d = drawColours(augmentation, seed, position, view);
+  const rest = [d.brightness, d.contrast, d.saturation, d.hue, d.gray ? 1 : 0, d.sigma];
+  return [...crop, d.flip ? 1 : 0, ...rest];
 }
 
 /** The window that RandomResizedCrop would cut, relative to the image's top-left corner. */

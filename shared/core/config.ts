@@ -56,6 +56,7 @@ export interface Config {
   backend: Backend | 'auto';
   requireGpu: boolean;
   mixedDevices: boolean;
+  audit: number;
   checkpointEvery: number;
   stopAt: number | null;
   knn: boolean;

@@ -38,6 +38,10 @@ export type EventBody =
   | { kind: 'worker-refused'; worker: string; code: string; message: string }
   /** Micro-batches [first, first + count) were taken from one worker and wait for another. */
   | { kind: 'lease-moved'; first: number; count: number; from: string }
+  /** A worker computed a micro-batch of the open step wrongly: it takes no part any more. */
+  | { kind: 'worker-convicted'; worker: string; leaf: number }
+  /** Records [first, first + count) of a convict's branch left the ledger for another file. */
+  | { kind: 'branch-set-aside'; first: number; count: number; file: string; worker: string }
   | { kind: 'sample-undecodable'; sample: number; path: string }
   | {
       kind: 'step-committed';
@@ -51,6 +55,10 @@ export type EventBody =
       imagesPerSecond: number;
       /** Live workers at the commit. */
       workers: number;
+      /** Whose sums the step is made of; absent where only the ledger is left to tell of it. */
+      shares?: readonly { worker: string; first: number; count: number }[];
+      /** Share of the micro-batches that two workers had to agree on. */
+      audit?: number;
       /** Hash of the ledger's record. */
       record: string;
     }

@@ -44,6 +44,7 @@ export const failures = {
   'other-method': { remedy: 'stop', exit: 78, status: 'FAILED_PRECONDITION' },
   'ledger-damaged': { remedy: 'stop', exit: 65, status: 'DATA_LOSS' },
   'checkpoint-damaged': { remedy: 'stop', exit: 65, status: 'DATA_LOSS' },
+  'not-verified': { remedy: 'stop', exit: 65, status: 'DATA_LOSS' },
   'not-deterministic': { remedy: 'stop', exit: 70, status: 'INTERNAL' },
   fenced: { remedy: 'stop', exit: 75, status: 'ABORTED' },
   disk: { remedy: 'retry', exit: 74, status: 'RESOURCE_EXHAUSTED' },
@@ -51,12 +52,14 @@ export const failures = {
   'address-in-use': { remedy: 'stop', exit: 69, status: 'UNAVAILABLE' },
   'insecure-listen': { remedy: 'stop', exit: 78, status: 'PERMISSION_DENIED' },
   'coordinator-unreachable': { remedy: 'retry', exit: 69, status: 'UNAVAILABLE' },
+  'worker-missing': { remedy: 'stop', exit: 68, status: 'NOT_FOUND' },
   'other-proto': { remedy: 'stop', exit: 76, status: 'FAILED_PRECONDITION' },
   'other-identity': { remedy: 'stop', exit: 76, status: 'FAILED_PRECONDITION' },
   'other-device-class': { remedy: 'stop', exit: 76, status: 'FAILED_PRECONDITION' },
   'stale-generation': { remedy: 'rejoin', exit: 75, status: 'ABORTED' },
   'bad-message': { remedy: 'stop', exit: 76, status: 'INVALID_ARGUMENT' },
   'bad-gradient': { remedy: 'stop', exit: 76, status: 'INVALID_ARGUMENT' },
+  quarantined: { remedy: 'stop', exit: 76, status: 'PERMISSION_DENIED' },
   full: { remedy: 'retry', exit: 75, status: 'RESOURCE_EXHAUSTED' },
   silent: { remedy: 'rejoin', exit: 75, status: 'DEADLINE_EXCEEDED' },
   // Compute.
@@ -81,9 +84,16 @@ export class Failure extends Error {
   }
 }
 
-/** The failure in an unknown error; anything else is `internal`. */
+/** The system's codes of a disk that is full, read-only or broken. */
+const diskCodes: readonly unknown[] = ['ENOSPC', 'EDQUOT', 'EFBIG', 'EROFS', 'EIO'];
+
+/** The failure in an unknown error; the disk's own are `disk`, anything else is `internal`. */
 export function asFailure(error: unknown): Failure {
   if (error instanceof Failure) return error;
   const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof Error && diskCodes.includes((error as { code?: unknown }).code)) {
+    const advice = 'Free space or check the disk, then resume the run';
+    return new Failure('disk', `${message}. ${advice}`, { cause: error });
+  }
   return new Failure('internal', message, { cause: error });
 }

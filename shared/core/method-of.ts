@@ -96,6 +96,7 @@ export function operationOf(config: Config): Operation {
     backend: config.backend,
     requireGpu: config.requireGpu,
     mixedDevices: config.mixedDevices,
+    audit: config.audit,
     checkpointEvery: config.checkpointEvery,
     stopAt: config.stopAt,
     knn: config.knn,

@@ -6,7 +6,8 @@
  * checkpoint cadence) is an `Operation`. A field stands in exactly one of the two.
  */
 
-export const numericsVersion = 1;
+/** 2: the input hash covers draws and sample hashes, no pixels. */
+export const numericsVersion = 2;
 
 export const modelNames = [
   'resnet18',
@@ -86,6 +87,8 @@ export interface Operation {
   requireGpu: boolean;
   mixedDevices: boolean;
   /** Steps between checkpoints. */
+  /** Share of the micro-batches that two workers compute, 0 to 1. */
+  audit: number;
   checkpointEvery: number;
   /** Stop (with a checkpoint) once this many steps are committed; null: at the end. */
   stopAt: number | null;

@@ -108,6 +108,14 @@ export const optionTable: readonly OptionSpec[] = [
   ),
   row(
     'operation',
+    'audit',
+    'SHARE',
+    0,
+    { kind: 'number', least: 0, orEqual: true, most: 1 },
+    'of the micro-batches: computed by two workers, which must agree; 1: all',
+  ),
+  row(
+    'operation',
     'checkpoint-every',
     'STEPS',
     100,

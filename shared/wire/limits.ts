@@ -15,10 +15,14 @@ export const messageBytesMax = 2 * 1024 * 1024;
 export const windowBytes = 32 * 1024 * 1024;
 /** Buckets that the coordinator has asked for and not yet consumed. */
 export const bucketCredit = 24;
+/** A wished bucket comes within so long, milliseconds, or its worker counts as lost. */
+export const bucketMs = 20_000;
 /** A worker is heard at least so often, milliseconds. */
 export const heartbeatMs = 1000;
 /** A worker that was not heard for so long is lost, milliseconds. */
 export const silenceMs = 15_000;
+/** A worker that is told to leave stays so long for what it holds, where nobody says else. */
+export const graceMsPreset = 20_000;
 /** Control streams that a coordinator serves at once. */
 export const workersMax = 1024;
 /** Watchers that a coordinator serves at once. */

@@ -33,6 +33,7 @@ export interface NodeReadyMessage {
   level: number;
   index: number;
   leaves: LeafReportMessage[];
+  attempt: number;
 }
 
 export interface LeaseFailedMessage {
@@ -50,19 +51,28 @@ export interface FeaturesReadyMessage {
   crc32: number;
 }
 
+export interface HeldNodeMessage {
+  step: number;
+  level: number;
+  index: number;
+  weightsHash: string;
+  leaves: LeafReportMessage[];
+}
+
 export interface ReadyMessage {
   stages: CanaryStageMessage[];
   description: string;
+  held: HeldNodeMessage[];
 }
 
 export interface ConverseRequest {
   join?: JoinMessage;
   ready?: ReadyMessage;
-  heartbeat?: { state: string };
+  heartbeat?: { state: string; attempt: number; done: number };
   nodeReady?: NodeReadyMessage;
   leaseFailed?: LeaseFailedMessage;
   featuresReady?: FeaturesReadyMessage;
-  leave?: { reason: string };
+  leave?: { reason: string; draining: boolean };
 }
 
 export interface WelcomeMessage {
@@ -72,6 +82,8 @@ export interface WelcomeMessage {
   fingerprint: string;
   samples: number;
   heartbeatMs: number;
+  /** The open step. */
+  step: number;
 }
 
 export interface LeaseMessage {
@@ -113,6 +125,9 @@ export interface ConverseResponse {
   surveyLease?: SurveyLeaseMessage;
   stepCommitted?: StepCommittedMessage;
   runDone?: { message: string };
+  shrink?: { generation: number; attempt: number; end: number };
+  drain?: { reason: string };
+  released?: object;
 }
 
 export interface BucketWish {

@@ -4,8 +4,9 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
-import { examine, type Finding } from '../../cli/doctor.ts';
+import { examine } from '../../cli/doctor.ts';
 import { type Surroundings, surroundingsOf } from '../../cli/doctor-surroundings.ts';
+import type { Finding } from '../../cli/finding.ts';
 import { parseConfig } from '../../shared/core/config.ts';
 import { command } from '../support/command.ts';
 

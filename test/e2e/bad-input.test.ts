@@ -100,7 +100,7 @@ describe('a coordinator and peers that do wrong', { concurrency: 1, timeout: 600
       control.on('data', (message: ConverseResponse) => {
         if (message.welcome) resolve(message.welcome);
         if (!message.lease) return;
-        const { generation, step, level, index } = message.lease;
+        const { generation, step, level, index, attempt } = message.lease;
         const first = index << level;
         const leaves = Array.from({ length: 1 << level }, (_, i) => ({
           leaf: first + i,
@@ -110,7 +110,7 @@ describe('a coordinator and peers that do wrong', { concurrency: 1, timeout: 600
           std: 0,
           nonFinite: false,
         }));
-        control.write({ nodeReady: { generation, step, level, index, leaves } });
+        control.write({ nodeReady: { generation, step, level, index, leaves, attempt } });
       });
     });
     const metadata = new grpc.Metadata();
@@ -121,7 +121,7 @@ describe('a coordinator and peers that do wrong', { concurrency: 1, timeout: 600
     gradients.on('data', (wish: BucketWish) =>
       gradients.write({ ...wish, data: Buffer.alloc(12), crc32: 0 }),
     );
-    control.write({ ready: { stages: classes, description: 'a liar' } });
+    control.write({ ready: { stages: classes, description: 'a liar', held: [] } });
     assert.equal(await endedWith(coordinator, honest), 0, coordinator.err());
     const events = await eventsUntil(run, (event) => event.kind === 'run-done');
     const refused = events.find((event) => event.kind === 'worker-refused');

@@ -108,6 +108,7 @@ describe('the result is a function of the run, not of the cluster', {
       opened.map((event) => event.generation),
       [1, 2],
     );
+    assert.match(await tandem(t, ['verify', run]), /every claim holds up to step 8/);
     // Killed between commit and warm slot, it computes that commit again: one step back at most.
     assert.ok((opened[1]?.step ?? 0) >= 3, 'it went on from a warm slot');
     assert.deepEqual(

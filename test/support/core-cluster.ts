@@ -16,17 +16,16 @@ import {
   initialState,
   type State,
 } from '../../coordinator/core/state.ts';
-import { key, leavesOf, reducePlan } from '../../shared/core/tree.ts';
+import { key, leavesOf, maximalNodes, reducePlan } from '../../shared/core/tree.ts';
 import { unreachable } from '../../shared/core/unreachable.ts';
-import {
-  beginConversation,
-  type ConversationEffect,
-  type ConversationEvent,
-  type ConversationState,
-  converse,
-  type LeaseTask,
-  type Task,
-} from '../../worker/core/conversation.ts';
+import { beginConversation, converse } from '../../worker/core/conversation.ts';
+import type {
+  ConversationEffect,
+  ConversationEvent,
+  ConversationState,
+  LeaseTask,
+  Task,
+} from '../../worker/core/conversation-types.ts';
 import { planOf, reportOf, stages, type Unstamped } from './core-drive.ts';
 
 export interface ClusterOptions {
@@ -65,6 +64,10 @@ interface Member {
   /** Finished nodes that can be pulled, `step/level/index`. */
   held: Set<string>;
   leafMs: number;
+  /** The running lease ends before this leaf. */
+  end: number;
+  /** Counts deaths. */
+  life: number;
 }
 
 /** Numbers in [0, 1) from a seed (mulberry32). */
@@ -157,6 +160,7 @@ export function runCluster(options: ClusterOptions): ClusterResult {
           fingerprint: '',
           samples: plan.samples,
           heartbeatMs: 1000,
+          step: state.step,
         };
         send(effect.worker, { kind: 'welcomed', welcome });
         return;
@@ -176,6 +180,11 @@ export function runCluster(options: ClusterOptions): ClusterResult {
           gray,
         };
         send(effect.worker, { kind: 'tasked', task });
+        return;
+      }
+      case 'shrink': {
+        const { attempt, end } = effect;
+        send(effect.worker, { kind: 'shrunk', generation: plan.generation, attempt, end });
         return;
       }
       case 'disconnect':
@@ -204,6 +213,10 @@ export function runCluster(options: ClusterOptions): ClusterResult {
         return fault(`an honest worker is refused: ${effect.message}`);
       case 'survey-lease':
       case 'measure-knn':
+      case 'drain':
+      case 'release':
+      case 'discard-reduce':
+      case 'review':
         return fault(`${effect.kind} in a run without a survey`);
       case 'adopt-class':
       case 'mark-mixed':
@@ -301,13 +314,15 @@ export function runCluster(options: ClusterOptions): ClusterResult {
           worker: member.name,
           stages: effect.stages,
           description: '',
+          held: [...member.held].flatMap((name) => heldOf(name)),
         });
         return;
       case 'work':
         if (effect.task.kind === 'lease') compute(member, effect.task);
         return;
       case 'send-node': {
-        const { generation, step, level, index } = effect.task;
+        const { generation, step, attempt } = effect.task;
+        const { level, index, leaves } = effect.node;
         const twice = draw() < 0.2;
         if (twice) counts.duplicates += 1;
         up(
@@ -318,7 +333,8 @@ export function runCluster(options: ClusterOptions): ClusterResult {
             generation,
             step,
             node: { level, index },
-            leaves: effect.leaves,
+            leaves,
+            attempt,
           },
           twice ? 2 : 1,
         );
@@ -335,8 +351,15 @@ export function runCluster(options: ClusterOptions): ClusterResult {
         for (const node of member.held)
           if (Number.parseInt(node, 10) <= effect.step) member.held.delete(node);
         return;
-      case 'forget-all':
-        member.held.clear();
+      case 'forget-others':
+        for (const node of member.held)
+          if (Number.parseInt(node, 10) !== effect.step) member.held.delete(node);
+        return;
+      case 'shorten':
+        member.end = effect.end;
+        return;
+      case 'stop-work':
+        member.end = 0;
         return;
       case 'reconnect':
         later(between(1, 30), () => {
@@ -354,29 +377,54 @@ export function runCluster(options: ClusterOptions): ClusterResult {
     }
   }
 
+  function heldOf(name: string) {
+    const [step = 0, level = 0, index = 0] = name.split('/').map(Number);
+    if (step !== state.step) return [];
+    const [first, end] = leavesOf({ level, index }, plan.leaves);
+    const leaves = Array.from({ length: end - first }, (_, i) => reportOf(step, first + i));
+    return [{ node: { level, index }, leaves }];
+  }
+
   function compute(member: Member, task: LeaseTask): void {
-    const [first, end] = leavesOf(task, plan.leaves);
-    const line = member.line;
-    later(member.leafMs * (end - first) * between(0.5, 2), () => {
-      if (!member.alive || member.line !== line) return;
-      for (let leaf = first; leaf < end; leaf += 1) {
+    const [first, last] = leavesOf(task, plan.leaves);
+    const { life } = member;
+    member.end = last;
+    const finish = (done: number) => {
+      const nodes = maximalNodes(first, first + done, plan.leaves).map((node) => {
+        const [from, until] = leavesOf(node, plan.leaves);
+        const leaves = Array.from({ length: until - from }, (_, i) =>
+          reportOf(task.step, from + i),
+        );
+        member.held.add(`${task.step}/${key(node)}`);
+        return { ...node, leaves };
+      });
+      hear(member, { kind: 'nodes-finished', task, nodes });
+    };
+    const next = (leaf: number): void => {
+      if (!member.alive || member.life !== life) return;
+      if (leaf >= member.end) return finish(leaf - first);
+      later(member.leafMs * between(0.5, 2), () => {
+        if (!member.alive || member.life !== life || member.talk.task !== task) return;
         const sample = options.undecodable.indexOf(`${task.step}/${leaf}`);
-        if (sample < 0 || task.gray.includes(sample)) continue;
-        const message = 'cut short';
-        hear(member, { kind: 'task-failed', task, code: 'sample-undecodable', message, sample });
-        return;
-      }
-      member.held.add(`${task.step}/${key(task)}`);
-      const leaves = Array.from({ length: end - first }, (_, i) => reportOf(task.step, first + i));
-      hear(member, { kind: 'node-finished', task, leaves });
-    });
+        if (sample >= 0 && !task.gray.includes(sample)) {
+          const message = 'cut short';
+          hear(member, { kind: 'task-failed', task, code: 'sample-undecodable', message, sample });
+          return;
+        }
+        const { attempt } = task;
+        const done = leaf + 1 - first;
+        up(member, { kind: 'heartbeat', worker: member.name, attempt, done });
+        next(leaf + 1);
+      });
+    };
+    next(first);
   }
 
   /** As the service does it: the new connection takes the name at once, the core hears in turn. */
   function connect(member: Member): void {
     const line = { open: true, next: { up: now, down: now } };
     member.line = line;
-    later(between(0, 3), () => {
+    later(3, () => {
       const old = links.get(member.name);
       if (old) old.open = false;
       if (member.line === line && member.alive) links.set(member.name, line);
@@ -390,6 +438,7 @@ export function runCluster(options: ClusterOptions): ClusterResult {
     if (!member.alive) return;
     counts.kills += 1;
     member.alive = false;
+    member.life += 1;
     const { line, name } = member;
     member.line = null;
     if (line) line.open = false;
@@ -408,7 +457,7 @@ export function runCluster(options: ClusterOptions): ClusterResult {
   }
 
   const heartbeat = (member: Member): void => {
-    if (member.alive) up(member, { kind: 'heartbeat', worker: member.name });
+    if (member.alive) up(member, { kind: 'heartbeat', worker: member.name, attempt: 0, done: 0 });
     later(1000, () => heartbeat(member));
   };
   const tick = (): void => {
@@ -424,6 +473,8 @@ export function runCluster(options: ClusterOptions): ClusterResult {
       line: null,
       held: new Set(),
       leafMs: between(1, 20),
+      end: 0,
+      life: 0,
     };
     members.push(member);
     later(between(0, 50), () => connect(member));

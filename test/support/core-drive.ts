@@ -13,7 +13,7 @@ import {
   type Plan,
   type State,
 } from '../../coordinator/core/state.ts';
-import { leavesOf, type NodeId } from '../../shared/core/tree.ts';
+import { key, leavesOf, maximalNodes, type NodeId } from '../../shared/core/tree.ts';
 
 export type Unstamped = CoreEvent extends infer E
   ? E extends CoreEvent
@@ -38,6 +38,8 @@ export const planOf = (some: Partial<Plan> = {}): Plan => ({
   knn: false,
   samples: 200,
   silenceMs: 15_000,
+  seed: 1,
+  audit: 0,
   ...some,
 });
 
@@ -104,17 +106,21 @@ export function drive(some: Partial<Plan> = {}, step = 0, knnBefore = false): Dr
         worker,
         stages: proof,
         description: `device of ${worker}`,
+        held: [],
       });
       return [...connected, ...ready];
     },
     finish(worker, report = {}) {
-      const node = self.state.workers[worker]?.lease?.node;
-      if (node === undefined) throw new Error(`${worker} has no lease`);
-      return self.send(nodeReady(self.state, worker, node, report));
+      const lease = self.state.workers[worker]?.lease;
+      if (!lease) throw new Error(`${worker} has no lease`);
+      return maximalNodes(lease.first, lease.end, self.state.plan.leaves).flatMap((node) =>
+        self.send(nodeReady(self.state, worker, node, report)),
+      );
     },
     leaseOf(worker) {
-      const node = self.state.workers[worker]?.lease?.node;
-      return node ? `${node.level}/${node.index}` : '-';
+      const lease = self.state.workers[worker]?.lease;
+      if (!lease) return '-';
+      return maximalNodes(lease.first, lease.end, self.state.plan.leaves).map(key).join(' ');
     },
   };
   return self;
@@ -142,5 +148,6 @@ export function nodeReady(
     reportOf(state.step, first + i, report),
   );
   const { generation } = state.plan;
-  return { kind: 'node-ready', worker, generation, step: state.step, node, leaves };
+  const attempt = state.workers[worker]?.lease?.attempt ?? 0;
+  return { kind: 'node-ready', worker, generation, step: state.step, node, leaves, attempt };
 }

@@ -4,12 +4,8 @@
  */
 import { join } from 'node:path';
 import { runCoordinator } from '../../coordinator/main.ts';
-import { openDataset } from '../../shared/adapters/open-dataset.ts';
-import { architecture } from '../../shared/core/architecture.ts';
 import { parseConfig } from '../../shared/core/config.ts';
-import type { Method } from '../../shared/core/method.ts';
-import { runSession } from '../../worker/shell/session.ts';
-import { exactCompute } from './exact-compute.ts';
+import { exactWorker } from './exact-worker.ts';
 
 export interface ExactTraining {
   /** Options of `train` by name; `data` and `run` are needed. */
@@ -45,15 +41,7 @@ export async function trainExactly(training: ExactTraining): ReturnType<typeof r
       say: () => undefined,
       onListening: (address) => {
         training.onListening?.();
-        session = runSession({
-          coordinator: address,
-          name: 'exact',
-          dataset: training.workerData === undefined ? null : openDataset(training.workerData),
-          compute: async (method: Method) => exactCompute(method, architecture(method.model)),
-          describe: () => 'the exact compute',
-          signal: over.signal,
-          say: () => undefined,
-        }).catch((error: unknown) => error);
+        session = exactWorker(address, over.signal, training.workerData);
       },
     });
   } finally {

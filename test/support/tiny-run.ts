@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { prepareRunFolder } from '../../coordinator/shell/run-folder.ts';
 import type { Architecture, Initial, TensorSpec } from '../../shared/core/architecture-types.ts';
-import type { Method } from '../../shared/core/method.ts';
+import { type Method, numericsVersion } from '../../shared/core/method.ts';
 import type { DecodedImage, Sample } from '../../shared/core/sample.ts';
 import { bucketElements } from '../../shared/wire/limits.ts';
 
@@ -114,7 +114,7 @@ export async function runFolder(t: TestContext): Promise<string> {
 
 /** The method of a run on the tiny model: 8 images a step in micro-batches of 2, with blur. */
 export const tinyMethod: Method = {
-  numericsVersion: 1,
+  numericsVersion,
   objective: 'simsiam',
   model: 'resnet18',
   size: 4,

@@ -2,93 +2,20 @@
  * The worker's side of the conversation as a state machine: what comes in, what goes out, and why.
  *
  * A worker does one thing at a time: prove its class, compute a lease, extract features. It holds
- * finished nodes until their step is committed. What belongs to another generation or to a lease
- * that is no longer its own is dropped.
+ * finished nodes until their step is committed, across connections too, and brings them along when
+ * it comes back. What belongs to another generation or to a lease that is no longer its own is
+ * dropped. Told to drain, it hands in what it has finished and waits to be let go.
  */
-import type { FailureCode, Remedy } from '../../shared/core/failures.ts';
+import { leavesOf } from '../../shared/core/tree.ts';
 import { unreachable } from '../../shared/core/unreachable.ts';
-
-export interface LeaseTask {
-  kind: 'lease';
-  generation: number;
-  step: number;
-  level: number;
-  index: number;
-  attempt: number;
-  weightsHash: string;
-  gray: number[];
-}
-
-export interface SurveyTask {
-  kind: 'survey';
-  generation: number;
-  step: number;
-  chunk: number;
-  chunkSize: number;
-  weightsHash: string;
-  gray: number[];
-}
-
-export type Task = LeaseTask | SurveyTask;
-
-export interface LeafReport {
-  leaf: number;
-  inputHash: string;
-  leafHash: string;
-  loss: number;
-  std: number;
-  nonFinite: boolean;
-}
-
-export interface Welcome {
-  generation: number;
-  run: string;
-  method: string;
-  fingerprint: string;
-  samples: number;
-  heartbeatMs: number;
-}
-
-export interface ConversationState {
-  phase: 'away' | 'joining' | 'proving' | 'ready' | 'working' | 'over';
-  generation: number;
-  task: Task | null;
-  /** Coordinators that were lost since the last welcome. */
-  failures: number;
-}
-
-export type ConversationEvent =
-  | { kind: 'connected' }
-  | { kind: 'welcomed'; welcome: Welcome }
-  | { kind: 'proved'; stages: { name: string; sha256: string }[] }
-  | { kind: 'admitted' }
-  | { kind: 'tasked'; task: Task }
-  | { kind: 'node-finished'; task: LeaseTask; leaves: LeafReport[] }
-  | { kind: 'features-finished'; task: SurveyTask; features: Uint8Array }
-  | { kind: 'task-failed'; task: Task; code: FailureCode; message: string; sample: number | null }
-  | { kind: 'step-committed'; generation: number; step: number; weightsHash: string }
-  | { kind: 'refused'; code: FailureCode; message: string; remedy: Remedy }
-  | { kind: 'run-done'; message: string }
-  | { kind: 'disconnected'; reason: string }
-  | { kind: 'stop-requested'; reason: string };
-
-export type ConversationEffect =
-  | { kind: 'join' }
-  /** Background; comes back as `proved`. */
-  | { kind: 'prove'; welcome: Welcome }
-  | { kind: 'send-ready'; stages: { name: string; sha256: string }[] }
-  | { kind: 'open-gradients' }
-  /** Background; comes back as a finished or failed task. */
-  | { kind: 'work'; task: Task }
-  | { kind: 'send-node'; task: LeaseTask; leaves: LeafReport[] }
-  | { kind: 'send-features'; task: SurveyTask; features: Uint8Array }
-  | { kind: 'send-failed'; task: Task; code: FailureCode; message: string; sample: number | null }
-  /** Forget the nodes of this step and before; the next weights may be pulled. */
-  | { kind: 'forget'; step: number; weightsHash: string }
-  | { kind: 'forget-all' }
-  | { kind: 'reconnect'; failures: number; reason: string }
-  | { kind: 'send-leave'; reason: string }
-  | { kind: 'end'; failure: { code: FailureCode; message: string } | null; message: string };
+import type {
+  ConversationEffect,
+  ConversationEvent,
+  ConversationState,
+  LeaseTask,
+  NodeReport,
+  Task,
+} from './conversation-types.ts';
 
 export interface ConversationTurn {
   state: ConversationState;
@@ -123,7 +50,8 @@ export function converse(state: ConversationState, event: ConversationEvent): Co
       return {
         state: next,
         effects: [
-          { kind: 'forget-all' },
+          { kind: 'stop-work', reason: 'the coordinator began anew' },
+          { kind: 'forget-others', step: event.welcome.step },
           // Before the canary, so that it stands long before the first result.
           { kind: 'open-gradients' },
           { kind: 'prove', welcome: event.welcome },
@@ -138,12 +66,12 @@ export function converse(state: ConversationState, event: ConversationEvent): Co
       return { state: { ...state, phase: 'ready' }, effects: [] };
     case 'tasked': {
       const { task } = event;
-      if (task.generation !== state.generation || state.phase === 'away') return stay();
+      if (task.generation !== state.generation) return stay();
+      if (state.phase === 'away' || state.phase === 'draining') return stay();
       return { state: { ...state, phase: 'working', task }, effects: [{ kind: 'work', task }] };
     }
-    case 'node-finished':
-      if (!sameTask(state.task, event.task)) return stay();
-      return idle(state, [{ ...event, kind: 'send-node' }]);
+    case 'nodes-finished':
+      return nodesFinished(state, event.task, event.nodes);
     case 'features-finished':
       if (!sameTask(state.task, event.task)) return stay();
       return idle(state, [{ ...event, kind: 'send-features' }]);
@@ -153,20 +81,28 @@ export function converse(state: ConversationState, event: ConversationEvent): Co
     case 'step-committed': {
       if (event.generation !== state.generation) return stay();
       const { step, weightsHash } = event;
-      return stay([{ kind: 'forget', step, weightsHash }]);
+      const forget: ConversationEffect = { kind: 'forget', step, weightsHash };
+      if (state.phase !== 'working' || state.task === null || state.task.step > step)
+        return stay([forget]);
+      const reason = `step ${step} is committed`;
+      return idle(state, [{ kind: 'stop-work', reason }, forget]);
     }
+    case 'shrunk':
+      return shrunk(state, event);
+    case 'released':
+      return over(state, [{ kind: 'end', failure: null, message: 'drained' }]);
     case 'refused':
       return refused(state, event);
     case 'run-done':
       return over(state, [{ kind: 'end', failure: null, message: event.message }]);
     case 'disconnected':
       // Away already: it was refused, and one attempt to come back is under way.
-      return state.phase === 'away' ? stay() : away(state, event.reason);
-    case 'stop-requested': {
-      const leave: ConversationEffect[] =
-        state.phase === 'away' ? [] : [{ kind: 'send-leave', reason: event.reason }];
-      return over(state, [...leave, { kind: 'end', failure: null, message: event.reason }]);
-    }
+      if (state.phase === 'away') return stay();
+      if (state.phase === 'draining')
+        return over(state, [{ kind: 'end', failure: null, message: event.reason }]);
+      return away(state, event.reason);
+    case 'stop-requested':
+      return stopRequested(state, event.reason, event.urgent);
     default:
       return unreachable(event);
   }
@@ -182,6 +118,61 @@ const over = (state: ConversationState, effects: ConversationEffect[]): Conversa
   effects,
 });
 
+/** A lease is over: its nodes are handed in, and a draining worker says that these are all. */
+function nodesFinished(
+  state: ConversationState,
+  task: LeaseTask,
+  nodes: NodeReport[],
+): ConversationTurn {
+  if (!sameTask(state.task, task)) return { state, effects: [] };
+  const sent = nodes.map((node): ConversationEffect => ({ kind: 'send-node', task, node }));
+  if (state.phase !== 'draining') return idle(state, sent);
+  const last: ConversationEffect = { kind: 'send-leave', reason: 'draining', draining: true };
+  return { state: { ...state, task: null }, effects: [...sent, last] };
+}
+
+function shrunk(
+  state: ConversationState,
+  event: Extract<ConversationEvent, { kind: 'shrunk' }>,
+): ConversationTurn {
+  const { task } = state;
+  const mine =
+    task?.kind === 'lease' &&
+    task.generation === event.generation &&
+    task.attempt === event.attempt;
+  if (!mine) return { state, effects: [] };
+  const { end } = event;
+  if (end > leavesOf(task, Number.MAX_SAFE_INTEGER)[0])
+    return { state, effects: [{ kind: 'shorten', end }] };
+  const stop: ConversationEffect = { kind: 'stop-work', reason: 'the lease was taken back' };
+  if (state.phase === 'draining') return nodesFinished(state, task, []);
+  return idle(state, [stop]);
+}
+
+/** Leaves in good order: with nothing in hand at once, else when the coordinator says so. */
+function stopRequested(
+  state: ConversationState,
+  reason: string,
+  urgent: boolean,
+): ConversationTurn {
+  const end: ConversationEffect = { kind: 'end', failure: null, message: reason };
+  const connected = state.phase !== 'away';
+  if (urgent || state.phase === 'joining' || state.phase === 'proving' || !connected) {
+    const leave: ConversationEffect[] = connected
+      ? [{ kind: 'send-leave', reason, draining: false }]
+      : [];
+    return over(state, [...leave, end]);
+  }
+  if (state.phase === 'draining') return { state, effects: [] };
+  const next: ConversationState = { ...state, phase: 'draining' };
+  // What runs comes back as finished nodes (or none), and the last word follows them.
+  if (state.task?.kind === 'lease')
+    return { state: next, effects: [{ kind: 'stop-work', reason }] };
+  const effects: ConversationEffect[] = [{ kind: 'send-leave', reason, draining: true }];
+  if (state.task !== null) effects.unshift({ kind: 'stop-work', reason });
+  return { state: { ...next, task: null }, effects };
+}
+
 function away(state: ConversationState, reason: string): ConversationTurn {
   const failures = state.failures + 1;
   const next: ConversationState = { ...state, phase: 'away', task: null, failures };
@@ -192,7 +183,7 @@ function refused(
   state: ConversationState,
   event: Extract<ConversationEvent, { kind: 'refused' }>,
 ): ConversationTurn {
-  if (event.remedy !== 'stop') return away(state, event.message);
+  if (event.remedy !== 'stop' && state.phase !== 'draining') return away(state, event.message);
   const { code, message } = event;
   return over(state, [{ kind: 'end', failure: { code, message }, message }]);
 }

@@ -6,7 +6,7 @@ import { asFailure, Failure, type FailureCode } from '../../shared/core/failures
 import type { Sample } from '../../shared/core/sample.ts';
 import { sha256Of } from '../../shared/adapters/fingerprint.ts';
 import type { Dataset } from '../../shared/ports/dataset.ts';
-import { decodeImage, grayImage, pixelHash } from './decode.ts';
+import { decodeImage, grayImage } from './decode.ts';
 import type { ImageOf } from './leaf-input.ts';
 import { pixelCache } from './pixel-cache.ts';
 
@@ -33,7 +33,6 @@ export function imageSource(
 ): ImageSource {
   const cache = pixelCache();
   const gray = grayImage(canvas);
-  const grayHash = pixelHash(gray);
 
   async function bytesOf(sample: Sample): Promise<Uint8Array> {
     const mine = (await own?.read(sample)) ?? null;
@@ -49,7 +48,7 @@ export function imageSource(
       const image = await cache.get(sample.sha256, async () =>
         decodeImage(await bytesOf(sample), canvas),
       );
-      return { image, hash: cache.hashOf(sample.sha256) ?? pixelHash(image) };
+      return { image, gray: false };
     } catch (error) {
       const { code, message } = asFailure(error);
       throw new SampleFailure(code, `${sample.path}: ${message}`, sample.index);
@@ -60,7 +59,7 @@ export function imageSource(
     images(graySamples) {
       const grays = new Set(graySamples);
       return async (sample) =>
-        grays.has(sample.index) ? { image: gray, hash: grayHash } : known(sample);
+        grays.has(sample.index) ? { image: gray, gray: true } : known(sample);
     },
   };
 }

@@ -1,46 +1,32 @@
 /**
- * The input of a micro-batch: which samples, their pixels, the drawn views, and one hash of it all.
+ * The input of a micro-batch: which samples, their pixels, the drawn views, and the hash that says
+ * which they are.
  *
  * Everything here is a function of the run and of (step, leaf): whoever computes the leaf makes
  * the same input, and the ledger can say so. Both views are made of the same image, one stream
- * position for both.
+ * position for both. The hash covers no pixel, so it can be made again without the photographs.
  */
-import { createHash } from 'node:crypto';
-import { drawView, type ViewDraws } from '../../shared/core/augment-draws.ts';
+import { drawView } from '../../shared/core/augment-draws.ts';
 import { centreInput, viewInput } from '../../shared/core/augment-matrices.ts';
+import { inputRecord, slotsOf } from '../../shared/core/input-record.ts';
 import type { Method } from '../../shared/core/method.ts';
-import { leafPositions, sampleAt } from '../../shared/core/order.ts';
+import { sha256Of } from '../../shared/adapters/fingerprint.ts';
 import type { DecodedImage, Sample } from '../../shared/core/sample.ts';
 import type { ViewInput } from '../../shared/core/view.ts';
 import type { LeafInput } from '../../shared/ports/compute.ts';
 
 export interface KnownImage {
   image: DecodedImage;
-  /** Hash of its pixels, hex. */
-  hash: string;
+  /** True where nobody can decode the sample and mid-gray stands in for it. */
+  gray: boolean;
 }
 
 /** Gives the decoded image of a sample; rejects with a `SampleFailure`. */
 export type ImageOf = (sample: Sample) => Promise<KnownImage>;
 
-/** The numbers of a view in a fixed order, for the input's hash. */
-const drawNumbers = ({ crop, ...d }: ViewDraws): number[] => [
-  crop.top,
-  crop.left,
-  crop.height,
-  crop.width,
-  d.flip ? 1 : 0,
-  d.brightness,
-  d.contrast,
-  d.saturation,
-  d.hue,
-  d.gray ? 1 : 0,
-  d.sigma,
-];
-
 export interface PreparedLeaf {
   input: LeafInput;
-  /** SHA-256 over position, file hash, pixel hash and draws of each slot. */
+  /** SHA-256 over file hash, position and draws of each slot (`inputRecord`). */
   inputHash: string;
 }
 
@@ -59,31 +45,23 @@ export async function prepareLeaf(
   leaf: number,
   imageOf: ImageOf,
 ): Promise<PreparedLeaf> {
-  const { seed, batch, microBatch, augmentation, canvas } = method;
-  const positions = leafPositions(step, leaf, batch, microBatch);
-  const chosen = positions.map((q) => sampleOf(samples, sampleAt(seed, samples.length, q)));
-  const known = await Promise.all(chosen.map(imageOf));
+  const { seed, augmentation, canvas } = method;
+  const slots = slotsOf(method, samples.length, step, leaf);
+  const known = await Promise.all(slots.map(({ sample }) => imageOf(sampleOf(samples, sample))));
   const images = known.map(({ image }) => image);
-  const hash = createHash('sha256');
-  const draws: [ViewDraws[], ViewDraws[]] = [[], []];
-  positions.forEach((position, slot) => {
-    const image = images[slot] as DecodedImage;
-    const numbers = draws.flatMap((list, view) => {
-      const drawn = drawView(augmentation, seed, position, view + 1, image);
-      list.push(drawn);
-      return drawNumbers(drawn);
-    });
-    hash.update(Buffer.from((chosen[slot] as Sample).sha256, 'hex'));
-    hash.update(Buffer.from((known[slot] as KnownImage).hash, 'hex'));
-    hash.update(new Uint8Array(Float64Array.of(position, ...numbers).buffer));
-  });
+  const drawn = (view: number) =>
+    slots.map(({ position }, slot) =>
+      drawView(augmentation, seed, position, view, images[slot] as DecodedImage),
+    );
+  const grays = new Set(slots.filter((_, i) => known[i]?.gray).map(({ sample }) => sample));
+  const hashOf = (sample: number) => Buffer.from(sampleOf(samples, sample).sha256, 'hex');
   return {
     input: {
       pixels: stackPixels(images, canvas),
-      view1: viewInput(method, images, draws[0]),
-      view2: viewInput(method, images, draws[1]),
+      view1: viewInput(method, images, drawn(1)),
+      view2: viewInput(method, images, drawn(2)),
     },
-    inputHash: hash.digest('hex'),
+    inputHash: sha256Of(inputRecord(method, slots, hashOf, (sample) => grays.has(sample))),
   };
 }
 

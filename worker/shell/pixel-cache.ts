@@ -28,8 +28,6 @@ export interface PixelCache {
    * where the pixels are not those of the first decode.
    */
   get(sha256: string, decode: () => Promise<DecodedImage>): Promise<DecodedImage>;
-  /** Hash of the pixels at first decode, hex; null where the file was never decoded here. */
-  hashOf(sha256: string): string | null;
   /** What is kept now. */
   describe(): { images: number; bytes: number; decoding: number; hits: number; decodes: number };
 }
@@ -104,7 +102,6 @@ export function pixelCache(options: PixelCacheOptions = pixelCacheDefaults): Pix
 
   return {
     get,
-    hashOf: (sha256) => firstHashes.get(sha256) ?? null,
     describe: () => ({ images: kept.size, bytes, decoding, hits, decodes }),
   };
 }

@@ -15,18 +15,18 @@ import type { Dataset } from '../../shared/ports/dataset.ts';
 import { protoVersion } from '../../shared/wire/limits.ts';
 import type { ConverseRequest, ConverseResponse } from '../../shared/wire/messages.ts';
 import { bytesOf } from '../../shared/wire/tensors.ts';
-import {
-  beginConversation,
-  type ConversationEffect,
-  type ConversationEvent,
-  converse,
-  type Task,
-  type Welcome,
-} from '../core/conversation.ts';
+import { beginConversation, converse } from '../core/conversation.ts';
+import type {
+  ConversationEffect,
+  ConversationEvent,
+  LeaseTask,
+  Task,
+  Welcome,
+} from '../core/conversation-types.ts';
 import { runCanary } from './canary.ts';
 import { type ImageSource, imageSource, SampleFailure } from './images.ts';
 import { prepareSurvey } from './leaf-input.ts';
-import { type FinishedNode, runNode } from './node-runner.ts';
+import { type FinishedNode, type RunningNode, runNode } from './node-runner.ts';
 import { type LoadedWeights, openTransport, type Transport } from './transport.ts';
 
 export interface SessionOptions {
@@ -39,12 +39,19 @@ export interface SessionOptions {
   compute: (method: Method) => Promise<Compute>;
   describe: (compute: Compute) => string;
   signal: AbortSignal;
+  /** After the signal the worker stays so long for what it holds to be fetched, milliseconds. */
+  graceMs: number;
   say: (line: string) => void;
 }
 
 /** Attempts to reach a coordinator before the worker gives up: about five minutes. */
-const reconnectsMax = 150;
-const backoffMsMax = 2500;
+const reconnectsMax = 250;
+const backoffMsMax = 1500;
+
+interface HeldNode extends FinishedNode {
+  step: number;
+  weightsHash: string;
+}
 
 /** What a worker keeps of a run from one connection to the next. */
 interface Prepared {
@@ -57,8 +64,8 @@ interface Prepared {
   loaded: LoadedWeights & { hash: string };
 }
 
-/** Serves runs until one is done; rejects with the failure that ends it. */
-export function runSession(options: SessionOptions): Promise<void> {
+/** Serves runs until one is done (true: or until it was let go); rejects with the failure. */
+export function runSession(options: SessionOptions): Promise<boolean> {
   const { say, signal, name } = options;
   let state = beginConversation;
   let transport: Transport | null = null;
@@ -71,11 +78,15 @@ export function runSession(options: SessionOptions): Promise<void> {
   let working = new AbortController();
   /** One job at a time: a new one begins when the one before has let go of the compute thread. */
   let job: Promise<void> = Promise.resolve();
-  const held = new Map<string, FinishedNode & { step: number }>();
+  /** Finished nodes of the open step; they outlive a connection. */
+  const held = new Map<string, HeldNode>();
+  /** The lease that is computed now. */
+  let running: { task: LeaseTask; node: RunningNode; done: number } | null = null;
   const nodeKey = (n: { step: number; level: number; index: number }) =>
     `${n.step}/${n.level}/${n.index}`;
 
-  return new Promise<void>((resolve, reject) => {
+  return new Promise<boolean>((resolve, reject) => {
+    let orderly = true;
     const send = (message: ConverseRequest) => {
       if (stream && !stream.destroyed && stream.writable) stream.write(message);
     };
@@ -94,12 +105,13 @@ export function runSession(options: SessionOptions): Promise<void> {
 
     function end(failure: Failure | null): void {
       signal.removeEventListener('abort', stop);
+      clearTimeout(patience);
       working.abort(new Error('the worker ends'));
       hangUp();
       void job.finally(async () => {
         await prepared?.compute.close();
         if (failure) reject(failure);
-        else resolve();
+        else resolve(orderly);
       });
     }
 
@@ -144,6 +156,10 @@ export function runSession(options: SessionOptions): Promise<void> {
         dispatch({ kind: 'tasked', task: { kind: 'survey', ...message.surveyLease } });
       else if (message.stepCommitted)
         dispatch({ kind: 'step-committed', ...message.stepCommitted });
+      else if (message.shrink) dispatch({ kind: 'shrunk', ...message.shrink });
+      else if (message.drain)
+        dispatch({ kind: 'stop-requested', reason: message.drain.reason, urgent: false });
+      else if (message.released) dispatch({ kind: 'released' });
       else if (message.refused) {
         const { code, message: text, remedy } = message.refused;
         dispatch({
@@ -172,15 +188,12 @@ export function runSession(options: SessionOptions): Promise<void> {
           });
           return;
         case 'prove':
-          heartbeat = setInterval(
-            () => send({ heartbeat: { state: state.phase } }),
-            effect.welcome.heartbeatMs,
-          );
+          heartbeat = setInterval(sendHeartbeat, effect.welcome.heartbeatMs);
           prove(effect.welcome);
           return;
         case 'send-ready': {
           const description = prepared ? options.describe(prepared.compute) : '';
-          send({ ready: { stages: effect.stages, description } });
+          send({ ready: { stages: effect.stages, description, held: heldReports() } });
           return;
         }
         case 'open-gradients':
@@ -195,8 +208,9 @@ export function runSession(options: SessionOptions): Promise<void> {
           work(effect.task);
           return;
         case 'send-node': {
-          const { generation, step, level, index } = effect.task;
-          send({ nodeReady: { generation, step, level, index, leaves: effect.leaves } });
+          const { generation, step, attempt } = effect.task;
+          const { level, index, leaves } = effect.node;
+          send({ nodeReady: { generation, step, level, index, leaves, attempt } });
           return;
         }
         case 'send-features': {
@@ -216,15 +230,21 @@ export function runSession(options: SessionOptions): Promise<void> {
           for (const [key, node] of held) if (node.step <= effect.step) held.delete(key);
           fetchAhead(effect.weightsHash);
           return;
-        case 'forget-all':
-          held.clear();
-          working.abort(new Error('the coordinator began anew'));
+        case 'forget-others':
+          for (const [key, node] of held) if (node.step !== effect.step) held.delete(key);
+          return;
+        case 'shorten':
+          running?.node.shorten(effect.end);
+          return;
+        case 'stop-work':
+          working.abort(new Error(effect.reason));
           return;
         case 'reconnect':
           void reconnect(effect.failures, effect.reason);
           return;
         case 'send-leave':
-          send({ leave: { reason: effect.reason } });
+          orderly = effect.draining;
+          send({ leave: { reason: effect.reason, draining: effect.draining } });
           return;
         case 'end':
           say(effect.message);
@@ -234,6 +254,17 @@ export function runSession(options: SessionOptions): Promise<void> {
           unreachable(effect);
       }
     }
+
+    const sendHeartbeat = () => {
+      const lease = running === null ? { attempt: 0, done: 0 } : running;
+      const attempt = 'task' in lease ? lease.task.attempt : 0;
+      send({ heartbeat: { state: state.phase, attempt, done: lease.done } });
+    };
+
+    const heldReports = () =>
+      [...held.values()].map(({ step, level, index, weightsHash, leaves }) => ({
+        ...{ step, level, index, weightsHash, leaves },
+      }));
 
     async function reconnect(failures: number, reason: string): Promise<void> {
       hangUp();
@@ -254,11 +285,15 @@ export function runSession(options: SessionOptions): Promise<void> {
       const controller = new AbortController();
       working = controller;
       job = job.then(async () => {
-        if (controller.signal.aborted) return;
+        const stopped = () => {
+          // Nothing of it is finished; a draining worker says so.
+          if (task?.kind === 'lease') dispatch({ kind: 'nodes-finished', task, nodes: [] });
+        };
+        if (controller.signal.aborted) return stopped();
         try {
           await run(controller.signal);
         } catch (error) {
-          if (controller.signal.aborted) return;
+          if (controller.signal.aborted) return stopped();
           if (task === null && asFailure(error).code === 'coordinator-unreachable') {
             hangUp();
             dispatch({ kind: 'disconnected', reason: asFailure(error).message });
@@ -280,6 +315,7 @@ export function runSession(options: SessionOptions): Promise<void> {
         const method = JSON.parse(welcome.method) as Method;
         const known = prepared?.run === welcome.fingerprint + welcome.method ? prepared : null;
         if (known === null) {
+          held.clear();
           const old = prepared;
           prepared = null;
           await old?.compute.close();
@@ -315,11 +351,30 @@ export function runSession(options: SessionOptions): Promise<void> {
         const { method, samples, compute } = run;
         const imageOf = run.images.images(task.gray);
         if (task.kind === 'lease') {
-          const node = await runNode({ method, samples, compute, imageOf, signal: aborted }, task);
-          held.set(nodeKey(task), { ...node, step: task.step });
-          dispatch({ kind: 'node-finished', task, leaves: node.leaves });
+          const node = runNode(
+            {
+              ...{ method, samples, compute, imageOf, signal: aborted },
+              onLeaf: (done) => {
+                if (running !== null) running.done = done;
+                sendHeartbeat();
+              },
+            },
+            task,
+          );
+          running = { task, node, done: 0 };
+          try {
+            const nodes = await node.nodes;
+            const { step, weightsHash } = task;
+            for (const done of nodes)
+              held.set(nodeKey({ ...done, step }), { ...done, step, weightsHash });
+            dispatch({ kind: 'nodes-finished', task, nodes });
+          } finally {
+            running = null;
+            await node.idle;
+          }
           return;
         }
+        aborted.throwIfAborted();
         const first = task.chunk * task.chunkSize;
         const { pixels, view } = await prepareSurvey(
           method,
@@ -333,8 +388,15 @@ export function runSession(options: SessionOptions): Promise<void> {
       });
     }
 
-    const stop = () =>
-      dispatch({ kind: 'stop-requested', reason: asFailure(signal.reason).message });
+    let patience: NodeJS.Timeout | undefined;
+    const stop = () => {
+      const reason = asFailure(signal.reason).message;
+      patience = setTimeout(
+        () => dispatch({ kind: 'stop-requested', reason, urgent: true }),
+        options.graceMs,
+      );
+      dispatch({ kind: 'stop-requested', reason, urgent: options.graceMs === 0 });
+    };
     signal.addEventListener('abort', stop, { once: true });
     if (signal.aborted) stop();
     else connect();

@@ -6,10 +6,8 @@ import { all, type Drive, drive } from '../../support/core-drive.ts';
 
 /** Leaves under a worker's lease. */
 function sizeOf(run: Drive, worker: string): number {
-  const node = run.state.workers[worker]?.lease?.node;
-  if (node === undefined) return 0;
-  const [first, end] = leavesOf(node, run.state.plan.leaves);
-  return end - first;
+  const lease = run.state.workers[worker]?.lease;
+  return lease ? lease.end - lease.first : 0;
 }
 
 /** Ends the open step: every worker finishes what it holds, `ms` a leaf, until all is in. */
@@ -21,7 +19,7 @@ function finishStep(run: Drive, ms: Record<string, number>): void {
         : [
             {
               id: worker.id,
-              at: worker.lease.since + (ms[worker.id] ?? 1) * sizeOf(run, worker.id),
+              at: worker.lease.progressAt + (ms[worker.id] ?? 1) * sizeOf(run, worker.id),
             },
           ],
     );

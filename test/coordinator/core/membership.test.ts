@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Effect } from '../../../coordinator/core/state.ts';
+import { openLeaves } from '../../../coordinator/core/leases.ts';
 import { initialState } from '../../../coordinator/core/state.ts';
 import {
   all,
@@ -73,7 +74,7 @@ test('a worker that comes back from another run loses its place here', () => {
   const answer = run.send(connectedEvent('a', 1, 'b'.repeat(64)));
   assert.equal(one(answer, 'refuse').code, 'other-identity');
   assert.deepEqual(run.state.workers, {});
-  assert.deepEqual(run.state.leaves, [null, null, null, null]);
+  assert.deepEqual(openLeaves(run.state), [true, true, true, true]);
 });
 
 test('another device class is refused and the stage that differs is named', () => {
@@ -127,7 +128,7 @@ test('a worker that is not heard is lost at the tick after its silence, not befo
   run.join('a');
   run.join('b');
   run.now = 900;
-  run.send({ kind: 'heartbeat', worker: 'b' });
+  run.send({ kind: 'heartbeat', worker: 'b', attempt: 0, done: 0 });
   run.now = 1000;
   assert.deepEqual(all(run.send({ kind: 'tick' }), 'disconnect'), []);
   run.now = 1001;
@@ -147,5 +148,5 @@ test('a worker that joins again loses what it held, and its new connection stays
   assert.deepEqual(all(again, 'disconnect'), [], 'that would end the connection it came back on');
   assert.equal(one(again, 'welcome').worker, 'a');
   assert.equal(run.state.workers['a']?.phase, 'joining');
-  assert.deepEqual(run.state.leaves, [null, null, null, null]);
+  assert.deepEqual(openLeaves(run.state), [true, true, true, true]);
 });

@@ -92,6 +92,24 @@ test('a torn last record is cut and the step is committed anew', async (t) => {
   assert.equal(await readFile(path, 'utf8'), text);
 });
 
+test('a last record whose end came to the disk before its beginning is cut like a torn one', async (t) => {
+  const path = join(await runFolder(t), 'ledger.jsonl');
+  const ledger = await openLedger(path, 1, identity);
+  await fill(ledger, 3);
+  await ledger.close();
+  const text = await readFile(path, 'utf8');
+  const lines = text.split('\n');
+  const last = lines[2] ?? '';
+  for (const hole of ['\0'.repeat(60) + last.slice(60), last.replace('"w2"', '"w7"'), '\0\0\0']) {
+    await writeFile(path, [lines[0], lines[1], hole, ''].join('\n'));
+    const again = await openLedger(path, 2, identity);
+    assert.equal(again.length, 2);
+    await fill(again, 3);
+    await again.close();
+    assert.equal(await readFile(path, 'utf8'), text);
+  }
+});
+
 test('damage in the middle is refused, and the file is left as it was', async (t) => {
   const path = join(await runFolder(t), 'ledger.jsonl');
   const ledger = await openLedger(path, 1, identity);

@@ -7,6 +7,7 @@ import { test } from 'node:test';
 import { openRun } from '../../../coordinator/shell/open-run.ts';
 import { parseConfig } from '../../../shared/core/config.ts';
 import { Failure } from '../../../shared/core/failures.ts';
+import { command } from '../../support/command.ts';
 import { trainExactly } from '../../support/exact-training.ts';
 
 test('held-out images are in the list and its fingerprint, never in a step, also after a resume', async (t) => {
@@ -28,6 +29,9 @@ test('held-out images are in the list and its fingerprint, never in a step, also
   assert.equal(JSON.parse(opened).images, 14);
   const list = readFileSync(join(runs[0]!, 'samples.jsonl'), 'utf8').trim().split('\n');
   assert.equal(list.length, 20);
+
+  const verified = await command(['verify', runs[1]!]);
+  assert.equal(verified.code, 0, verified.out + verified.err);
 
   const values = { model: 'resnet18-cifar', size: '8', batch: '4', 'micro-batch': '2', steps: '4' };
   const config = (validation: string) => ({

@@ -68,6 +68,29 @@ test('wishes are answered in their order', async () => {
   assert.deepEqual(await second, other);
 });
 
+test('wishes wait for a gradient stream that comes behind the control stream, not for a second one', async () => {
+  const control = line<object>();
+  const gradients = line<BucketWish>();
+  const link = new WorkerLink('w', control.stream as unknown as ControlStream);
+  const [first, second] = [link.pull(4, node, 0, 2), link.pull(4, node, 1, 2)];
+  link.attachGradients(gradients.stream as unknown as GradientStream);
+  assert.deepEqual(
+    gradients.written.map((wish) => wish.bucket),
+    [0, 1],
+  );
+  gradients.receive(bucket());
+  gradients.receive(bucket({ bucket: 1 }));
+  assert.deepEqual(await Promise.all([first, second]), [data, data]);
+  gradients.stream.destroy();
+  await turn();
+  await assert.rejects(link.pull(4, node, 2, 2), gone(false, /has no gradient stream/));
+  link.close('it left');
+  const other = new WorkerLink('v', line<object>().stream as unknown as ControlStream);
+  const waiting = other.pull(4, node, 0, 2);
+  other.close('it left');
+  await assert.rejects(waiting, gone(false, /it left/));
+});
+
 test('a bucket of another shape, place or checksum is hostile, and takes the later wishes along', async () => {
   for (const [odd, reason] of [
     [{ data: data.subarray(0, 4) }, /has 4 bytes where this model has 8/],

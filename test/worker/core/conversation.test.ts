@@ -1,17 +1,17 @@
 /** Transcripts of the worker's side of the conversation. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import {
-  beginConversation,
-  type ConversationEffect,
-  type ConversationEvent,
-  type ConversationState,
-  converse,
-  type LeafReport,
-  type LeaseTask,
-  type SurveyTask,
-  type Welcome,
-} from '../../../worker/core/conversation.ts';
+import { beginConversation, converse } from '../../../worker/core/conversation.ts';
+import type {
+  ConversationEffect,
+  ConversationEvent,
+  ConversationState,
+  LeafReport,
+  LeaseTask,
+  NodeReport,
+  SurveyTask,
+  Welcome,
+} from '../../../worker/core/conversation-types.ts';
 
 const welcome: Welcome = {
   generation: 3,
@@ -20,6 +20,7 @@ const welcome: Welcome = {
   fingerprint: 'f',
   samples: 10,
   heartbeatMs: 1000,
+  step: 5,
 };
 
 const lease = (some: Partial<LeaseTask> = {}): LeaseTask => ({
@@ -47,6 +48,8 @@ const survey: SurveyTask = {
 const leaves: LeafReport[] = [
   { leaf: 0, inputHash: 'i', leafHash: 'l', loss: -1, std: 0.02, nonFinite: false },
 ];
+const node: NodeReport = { level: 1, index: 0, leaves };
+const nodes = [node];
 
 function talk(...events: ConversationEvent[]) {
   const self = {
@@ -74,7 +77,8 @@ test('a worker joins, opens its gradients, proves its class, works and hands in'
   const worker = talk();
   assert.deepEqual(worker.hear({ kind: 'connected' }), [{ kind: 'join' }]);
   assert.deepEqual(worker.hear({ kind: 'welcomed', welcome }), [
-    { kind: 'forget-all' },
+    { kind: 'stop-work', reason: 'the coordinator began anew' },
+    { kind: 'forget-others', step: 5 },
     { kind: 'open-gradients' },
     { kind: 'prove', welcome },
   ]);
@@ -85,8 +89,8 @@ test('a worker joins, opens its gradients, proves its class, works and hands in'
   const task = lease();
   assert.deepEqual(worker.hear({ kind: 'tasked', task }), [{ kind: 'work', task }]);
   assert.equal(worker.state.phase, 'working');
-  assert.deepEqual(worker.hear({ kind: 'node-finished', task, leaves }), [
-    { kind: 'send-node', task, leaves },
+  assert.deepEqual(worker.hear({ kind: 'nodes-finished', task, nodes }), [
+    { kind: 'send-node', task, node },
   ]);
   assert.deepEqual([worker.state.phase, worker.state.task], ['ready', null]);
 });
@@ -113,7 +117,7 @@ test('a result of a lease that is no longer its own is dropped', () => {
   ]) {
     const worker = talk(...joined, { kind: 'tasked', task: lease() });
     if (old.kind === 'lease')
-      assert.deepEqual(worker.hear({ kind: 'node-finished', task: old, leaves }), []);
+      assert.deepEqual(worker.hear({ kind: 'nodes-finished', task: old, nodes }), []);
     assert.deepEqual(
       worker.hear({ kind: 'task-failed', task: old, code: 'internal', message: '', sample: null }),
       [],
@@ -126,8 +130,8 @@ test('a newer task takes the place of the one under way', () => {
   const next = lease({ attempt: 10, index: 1 });
   const worker = talk(...joined, { kind: 'tasked', task: lease() });
   assert.deepEqual(worker.hear({ kind: 'tasked', task: next }), [{ kind: 'work', task: next }]);
-  assert.deepEqual(worker.hear({ kind: 'node-finished', task: lease(), leaves }), []);
-  assert.deepEqual(kinds(worker.hear({ kind: 'node-finished', task: next, leaves })), [
+  assert.deepEqual(worker.hear({ kind: 'nodes-finished', task: lease(), nodes }), []);
+  assert.deepEqual(kinds(worker.hear({ kind: 'nodes-finished', task: next, nodes })), [
     'send-node',
   ]);
 });
@@ -142,10 +146,10 @@ test('a result that comes after the connection was lost is dropped, also after t
   const task = lease();
   const worker = talk(...joined, { kind: 'tasked', task });
   worker.hear({ kind: 'disconnected', reason: 'reset' });
-  assert.deepEqual(worker.hear({ kind: 'node-finished', task, leaves }), []);
+  assert.deepEqual(worker.hear({ kind: 'nodes-finished', task, nodes }), []);
   worker.hear({ kind: 'connected' });
   worker.hear({ kind: 'welcomed', welcome });
-  assert.deepEqual(worker.hear({ kind: 'node-finished', task, leaves }), []);
+  assert.deepEqual(worker.hear({ kind: 'nodes-finished', task, nodes }), []);
 });
 
 test('a lease that fails is handed back with its reason and its sample', () => {
@@ -184,7 +188,7 @@ test('a lost coordinator is looked for again, and attempts count from the last w
   worker.hear({ kind: 'connected' });
   assert.deepEqual(
     kinds(worker.hear({ kind: 'welcomed', welcome: { ...welcome, generation: 4 } })),
-    ['forget-all', 'open-gradients', 'prove'],
+    ['stop-work', 'forget-others', 'open-gradients', 'prove'],
   );
   assert.deepEqual([worker.state.failures, worker.state.generation], [0, 4]);
 });
@@ -219,10 +223,56 @@ test('a run that is done ends the worker without a failure', () => {
   ]);
 });
 
-test('a worker that is stopped says goodbye where somebody listens', () => {
-  const stop = { kind: 'stop-requested', reason: 'Ctrl-C' } as const;
+test('a worker that is stopped at once says goodbye where somebody listens', () => {
+  const stop = { kind: 'stop-requested', reason: 'Ctrl-C', urgent: true } as const;
   assert.deepEqual(kinds(talk(...joined).hear(stop)), ['send-leave', 'end']);
   assert.deepEqual(kinds(talk().hear(stop)), ['end']);
+});
+
+const drain = { kind: 'stop-requested', reason: 'SIGTERM', urgent: false } as const;
+
+test('a worker that drains hands in what is finished, says so, and goes when it is let go', () => {
+  const worker = talk(...joined, { kind: 'tasked', task: lease() });
+  assert.deepEqual(worker.hear(drain), [{ kind: 'stop-work', reason: 'SIGTERM' }]);
+  assert.deepEqual(worker.hear({ kind: 'tasked', task: lease({ attempt: 10 }) }), []);
+  assert.deepEqual(worker.hear({ kind: 'nodes-finished', task: lease(), nodes }), [
+    { kind: 'send-node', task: lease(), node },
+    { kind: 'send-leave', reason: 'draining', draining: true },
+  ]);
+  assert.deepEqual(worker.hear(drain), [], 'once is enough');
+  assert.deepEqual(kinds(worker.hear({ kind: 'released' })), ['end']);
+});
+
+test('a worker that drains with nothing in hand says so at once; its patience has an end', () => {
+  const worker = talk(...joined);
+  assert.deepEqual(worker.hear(drain), [{ kind: 'send-leave', reason: 'SIGTERM', draining: true }]);
+  assert.deepEqual(kinds(worker.hear({ ...drain, urgent: true })), ['send-leave', 'end']);
+  assert.deepEqual(kinds(talk({ kind: 'connected' }).hear(drain)), ['send-leave', 'end']);
+});
+
+test('a coordinator that dies lets a draining worker go', () => {
+  const worker = talk(...joined, drain);
+  assert.deepEqual(kinds(worker.hear({ kind: 'disconnected', reason: 'gone' })), ['end']);
+});
+
+test('a lease is shortened, or taken back whole; one that is not its own is left alone', () => {
+  const task = lease({ level: 2, index: 1 });
+  const shrunk = (attempt: number, end: number) =>
+    ({ kind: 'shrunk', generation: 3, attempt, end }) as const;
+  const worker = talk(...joined, { kind: 'tasked', task });
+  assert.deepEqual(worker.hear(shrunk(8, 6)), []);
+  assert.deepEqual(worker.hear(shrunk(9, 6)), [{ kind: 'shorten', end: 6 }]);
+  assert.equal(worker.state.phase, 'working');
+  assert.deepEqual(kinds(worker.hear(shrunk(9, 4))), ['stop-work']);
+  assert.equal(worker.state.phase, 'ready');
+  assert.deepEqual(worker.hear({ kind: 'nodes-finished', task, nodes }), [], 'nobody wants it');
+});
+
+test('a lease of a step that is committed without it is dropped', () => {
+  const worker = talk(...joined, { kind: 'tasked', task: lease() });
+  const committed = { kind: 'step-committed', generation: 3, step: 5, weightsHash: 'w6' } as const;
+  assert.deepEqual(kinds(worker.hear(committed)), ['stop-work', 'forget']);
+  assert.equal(worker.state.phase, 'ready');
 });
 
 test('after the end nothing is heard any more', () => {

@@ -4,8 +4,7 @@ import { test } from 'node:test';
 import { initialStatistics, initialWeights } from '../../../shared/core/initialise.ts';
 import { rootOf } from '../../../shared/core/tree.ts';
 import type { LeafOutput } from '../../../shared/ports/compute.ts';
-import type { LeaseTask } from '../../../worker/core/conversation.ts';
-import { pixelHash } from '../../../worker/shell/decode.ts';
+import type { LeaseTask } from '../../../worker/core/conversation-types.ts';
 import { leafHash } from '../../../worker/shell/leaf-hash.ts';
 import { type ImageOf, prepareLeaf } from '../../../worker/shell/leaf-input.ts';
 import { type NodeWork, runNode } from '../../../worker/shell/node-runner.ts';
@@ -26,7 +25,7 @@ const samples = tinySamples(50);
 
 const imageOf: ImageOf = async (sample) => {
   const image = colouredImage(sample);
-  return { image, hash: pixelHash(image) };
+  return { image, gray: false };
 };
 
 /** S leaves a step: the batch grows with it. */
@@ -53,6 +52,12 @@ const task = (level: number, index: number, step = 2): LeaseTask => ({
   gray: [],
 });
 
+const name = (node: { level: number; index: number }) => `${node.level}/${node.index}`;
+
+/** What is reported of the leaves of a lease. */
+const reportsOf = async (work: NodeWork, lease: LeaseTask) =>
+  (await runNode(work, lease).nodes).flatMap(({ leaves }) => leaves);
+
 /** Every leaf of a step on its own. */
 async function leavesOfStep(
   count: number,
@@ -76,7 +81,8 @@ test("a node's payload is the tree sum of its leaves, for every node of every tr
       for (let index = 0; index * 2 ** level < count; index += 1) {
         const first = index * 2 ** level;
         const end = Math.min(count, first + 2 ** level);
-        const node = await runNode(await workWith(count), task(level, index));
+        const [node, ...more] = await runNode(await workWith(count), task(level, index)).nodes;
+        assert.ok(node && more.length === 0);
         assert.deepEqual(
           node.payload,
           plainSum(payload, first, end),
@@ -92,7 +98,7 @@ test("a node's payload is the tree sum of its leaves, for every node of every tr
 
 test('a report holds the hashes of its leaf alone, whatever was summed with it', async () => {
   const alone = await leavesOfStep(4);
-  const { leaves } = await runNode(await workWith(4), task(2, 0));
+  const leaves = await reportsOf(await workWith(4), task(2, 0));
   for (const [i, report] of leaves.entries()) {
     const output = alone[i] as LeafOutput & { inputHash: string };
     assert.deepEqual(report, {
@@ -117,7 +123,7 @@ test('a gradient, a loss or a std that is not finite flags its leaf and no other
   ];
   for (const change of tampers) {
     const tamper = (output: LeafOutput, leaf: number) => (leaf === 2 ? change(output) : output);
-    const { leaves } = await runNode(await workWith(4, { tamper }), task(2, 0));
+    const leaves = await reportsOf(await workWith(4, { tamper }), task(2, 0));
     assert.deepEqual(
       leaves.map(({ nonFinite }) => nonFinite),
       [false, false, true, false],
@@ -130,7 +136,7 @@ test('finite numbers whose sum overflows are finite', async () => {
     ...output,
     payload: output.payload.map((_, i) => (i < 40 ? 3.4e38 : 0)),
   });
-  const { leaves } = await runNode(await workWith(1, { tamper }), task(0, 0));
+  const leaves = await reportsOf(await workWith(1, { tamper }), task(0, 0));
   assert.equal(leaves[0]?.nonFinite, false);
 });
 
@@ -146,22 +152,50 @@ test('one bit of a leaf changes its hash', async () => {
   assert.notEqual(leafHash({ ...output, std: -output.std }), base);
 });
 
-test('an aborted lease ends with the reason and computes no further leaf', async () => {
+test('an aborted lease gives back what is finished and computes no further leaf', async () => {
   const controller = new AbortController();
   const before = (leaf: number) => {
     if (leaf === 1) controller.abort(new Error('the coordinator began anew'));
   };
   const work = await workWith(4, { before });
-  await assert.rejects(
-    runNode({ ...work, signal: controller.signal }, task(2, 0)),
-    /the coordinator began anew/,
-  );
+  const running = runNode({ ...work, signal: controller.signal }, task(2, 0));
+  const nodes = await running.nodes;
+  assert.deepEqual(nodes.map(name), ['0/0'], 'what was finished is not lost');
+  await running.idle;
   assert.equal(work.compute.leaves, 2, 'the one under way is the last');
+});
+
+test('a shortened lease comes as the fewest nodes that hold all that is finished', async () => {
+  const alone = await leavesOfStep(8);
+  const payload = (leaf: number) => (alone[leaf] as LeafOutput).payload;
+  for (const [after, end, expected] of [
+    [6, 7, ['2/0', '1/2', '0/6']],
+    [2, 5, ['2/0', '0/4']],
+    [4, 2, ['2/0']],
+    [0, 1, ['0/0']],
+  ] as const) {
+    const work = await workWith(8);
+    const onLeaf = (done: number) => {
+      if (done === after) running.shorten(end);
+    };
+    const running = runNode({ ...work, onLeaf }, task(3, 0));
+    if (after === 0) running.shorten(end);
+    const nodes = await running.nodes;
+    assert.deepEqual(nodes.map(name), expected, `shortened to ${end} after ${after}`);
+    for (const node of nodes) {
+      const first = node.index * 2 ** node.level;
+      assert.deepEqual(node.payload, plainSum(payload, first, first + 2 ** node.level));
+    }
+    await running.idle;
+    assert.ok(work.compute.leaves <= Math.max(after, end) + 1);
+  }
 });
 
 test('a lease that is aborted before it begins computes nothing', async () => {
   const work = await workWith(2);
-  await assert.rejects(runNode({ ...work, signal: AbortSignal.abort() }, task(1, 0)));
+  const running = runNode({ ...work, signal: AbortSignal.abort() }, task(1, 0));
+  assert.deepEqual(await running.nodes, []);
+  await running.idle;
   assert.equal(work.compute.leaves, 0);
 });
 
@@ -173,7 +207,7 @@ test('a sample that fails, in the first or a later leaf, fails the lease with it
       asked += 1;
       return asked > 2 * bad ? Promise.reject(new Error(`no ${sample.path}`)) : imageOf(sample);
     };
-    await assert.rejects(runNode({ ...work, imageOf: failing }, task(2, 0)), /no \d+\.png/);
+    await assert.rejects(runNode({ ...work, imageOf: failing }, task(2, 0)).nodes, /no \d+\.png/);
     assert.ok(work.compute.leaves <= bad);
   }
 });
@@ -182,7 +216,7 @@ test('a compute that fails fails the lease, and the input made ahead is heard of
   const before = (leaf: number) => {
     if (leaf === 1) throw new Error('out of memory');
   };
-  await assert.rejects(runNode(await workWith(4, { before }), task(2, 0)), /out of memory/);
+  await assert.rejects(runNode(await workWith(4, { before }), task(2, 0)).nodes, /out of memory/);
 });
 
 test('while a leaf computes, the images of the next one are asked for', async () => {
@@ -201,6 +235,6 @@ test('while a leaf computes, the images of the next one are asked for', async ()
     if (asked === 3) order.push('images of leaf 1');
     return imageOf(sample);
   };
-  await runNode({ ...work, imageOf: noting }, task(1, 0));
+  await runNode({ ...work, imageOf: noting }, task(1, 0)).nodes;
   assert.ok(order.indexOf('images of leaf 1') < order.indexOf('leaf 0 ends'), order.join());
 });
