@@ -11,10 +11,10 @@ if (major < 20 || (major === 20 && minor < 15)) {
     `tandem: Node 20.15 or newer is needed, this is ${process.versions.node}. ` +
       'Install Node 20, 22 or 24, then run the command again.',
   );
-  process.exitCode = 1;
+  process.exitCode = 69;
 } else if (!existsSync(main)) {
   console.error('tandem: the program is not built yet (no dist/cli/main.js). Run: npm run setup');
-  process.exitCode = 1;
+  process.exitCode = 69;
 } else {
   const { run } = await import(main.href);
   process.exitCode = await run(process.argv.slice(2));

@@ -19,8 +19,12 @@ import type { Io, Job } from './io.ts';
 export interface CommandContext {
   io: Io;
   verbose: boolean;
+  /** Results, warnings and failures only. */
+  quiet: boolean;
   /** `npx tandem`: how the user calls this program. */
   program: string;
+  /** Every command with its options, for those that tell of them. */
+  root: Command;
 }
 
 /** Flags as commander gives them: by camel-cased name, absent ones left out. */
@@ -31,6 +35,8 @@ export interface CommandSpec {
   name: string;
   /** `[RUN]` and such, for usage. */
   positional: string;
+  /** What the positional is; a run folder, where nothing else is said. */
+  positionalHelp?: string;
   summary: string;
   /** [what it does, what to type after the program's name]. */
   examples: readonly (readonly [string, string])[];

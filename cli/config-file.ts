@@ -64,7 +64,12 @@ const ofOneCall = ['stop-at', 'run', 'json', 'listen', 'insecure'];
 /** The layer of a run that is there already (its `config.yaml`), or null for a new one. */
 export function readRunConfig(run: string): ConfigLayer | null {
   const file = join(run, 'config.yaml');
-  if (statSync(file, { throwIfNoEntry: false }) === undefined) return null;
+  try {
+    statSync(file);
+  } catch {
+    // No run there yet; a path that can be none is refused where the folder is made.
+    return null;
+  }
   const layer = readConfigFile(file);
   for (const name of ofOneCall) delete layer.values[name];
   return layer;

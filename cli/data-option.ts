@@ -3,6 +3,7 @@
  */
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { shardKindOf } from '../shared/adapters/shards.ts';
 import { parseSyntheticCount } from '../shared/adapters/synthetic-dataset.ts';
 import type { Config } from '../shared/core/config.ts';
 import { Failure } from '../shared/core/failures.ts';
@@ -24,8 +25,12 @@ export function withData(config: Config): Config & { data: string } {
   if (stat === undefined) {
     throw new Failure('data-missing', `there is no folder ${data}: check --data.`);
   }
-  if (!stat.isDirectory()) {
-    throw new Failure('data-missing', `--data expects a folder of images, and ${data} is a file.`);
+  if (!stat.isDirectory() && shardKindOf(data) === null) {
+    throw new Failure(
+      'data-missing',
+      `--data expects a folder of images, and ${data} is a file that is no archive of a known ` +
+        'kind (.tar, .tfrecord, or a .bin of CIFAR).',
+    );
   }
   return { ...config, data: resolve(data) };
 }

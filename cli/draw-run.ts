@@ -14,6 +14,8 @@ import { Progress } from './progress.ts';
 export interface RunDrawing {
   /** A line that stays, above what is redrawn. */
   note(line: string): void;
+  /** How far the first look at the data is. */
+  indexing(done: number, total: number): void;
   /** Draws the last events, clears the line, and gives what it all came to. */
   end(): Promise<RunSummary>;
 }
@@ -42,6 +44,7 @@ export function drawRun(
   });
   return {
     note: (line) => progress.note(line),
+    indexing: (done, total) => progress.indexing(done, total),
     async end() {
       ended.abort();
       await watching;

@@ -11,8 +11,14 @@ export interface Output {
   columns?: number;
 }
 
-/** Where the coordinator listens, or why this process ends. */
-export type ParentMessage = { address: string } | { failure: { code: string; message: string } };
+/** For `--quiet`: takes everything, shows nothing. */
+export const silent: Output = { write: () => true };
+
+/** Where the coordinator listens, how far it has looked at the data, or why this process ends. */
+export type ParentMessage =
+  | { address: string }
+  | { indexing: { done: number; total: number } }
+  | { failure: { code: string; message: string } };
 
 export interface Io {
   stdout: Output;

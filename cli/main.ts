@@ -11,10 +11,15 @@ import { asFailure, Failure, failures } from '../shared/core/failures.ts';
 import { didYouMean } from '../shared/core/nearest.ts';
 import type { CommandContext, CommandSpec } from './command.ts';
 import { benchComputeCommand, benchTrainCommand } from './commands/bench.ts';
+import { completionCommand } from './commands/completion.ts';
+import { configPrintCommand, configSchemaCommand } from './commands/config.ts';
 import { coordinatorCommand } from './commands/coordinator.ts';
+import { dataGetCommand } from './commands/data-get.ts';
+import { dataInspectCommand } from './commands/data-inspect.ts';
 import { dataPreviewCommand } from './commands/data-preview.ts';
 import { dashboardCommand } from './commands/dashboard.ts';
 import { digestCommand } from './commands/digest.ts';
+import { doctorCommand } from './commands/doctor.ts';
 import { drainCommand } from './commands/drain.ts';
 import { statusCommand } from './commands/status.ts';
 import { trainCommand } from './commands/train.ts';
@@ -34,14 +39,21 @@ export const commands: readonly CommandSpec[] = [
   drainCommand,
   digestCommand,
   verifyCommand,
+  dataGetCommand,
+  dataInspectCommand,
   dataPreviewCommand,
+  configPrintCommand,
+  configSchemaCommand,
+  doctorCommand,
+  completionCommand,
   benchComputeCommand,
   benchTrainCommand,
 ];
 
 /** What the first words of two-word commands are for. */
 const groups: Readonly<Record<string, string>> = {
-  data: 'look at data',
+  data: 'fetch and look at data',
+  config: 'see options and what follows from them',
   bench: 'measure speed, beside PyTorch',
 };
 
@@ -108,7 +120,8 @@ export function prepare(argv: readonly string[], io: Io): Job | number {
         writeErr: () => undefined,
         getOutHelpWidth: () => Math.min(io.stdout.columns ?? 100, 110),
       })
-      .option('--verbose', 'stack traces with failures');
+      .option('--verbose', 'reasons of decisions, stack traces with failures')
+      .option('--quiet', 'results, warnings and failures only');
   const root = settle(new Command('tandem'))
     .description('SimSiam training whose checkpoint is the same, to the bit, at any cluster size.')
     .usage('COMMAND [options]')
@@ -135,12 +148,19 @@ export function prepare(argv: readonly string[], io: Io): Job | number {
       .helpOption('-h, --help', 'show this')
       .allowExcessArguments(spec.positional === '')
       .addHelpText('after', exampleText(spec));
-    if (spec.positional !== '') command.argument('[RUN]', 'run folder, such as runs/0001');
+    if (spec.positional !== '') {
+      const help = spec.positionalHelp ?? 'run folder, such as runs/0001';
+      command.argument(`[${spec.positional.replace(/[[\]]/g, '')}]`, help);
+    }
     spec.declare(command);
     command.action(() => {
       const flags = command.opts();
-      const verbose = flags['verbose'] === true || root.opts()['verbose'] === true;
-      const context: CommandContext = { io, verbose, program };
+      const asked = (name: string): boolean => flags[name] === true || root.opts()[name] === true;
+      const [verbose, quiet] = [asked('verbose'), asked('quiet')];
+      if (verbose && quiet) {
+        throw new Failure('bad-option', '--verbose and --quiet contradict each other: give one.');
+      }
+      const context: CommandContext = { io, verbose, quiet, program, root };
       job = spec.prepare(command.args, flags, context);
     });
   }

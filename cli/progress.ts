@@ -14,6 +14,9 @@ import type { Output } from './io.ts';
 const eraseLine = '\r\u001b[2K';
 const tickMs = 500;
 const plainEveryMs = 5000;
+/** Steps before the length of a run is estimated; shorter ones are not worth a line, seconds. */
+const estimateSteps = 4;
+const estimateSeconds = 60;
 /** Moves of leases come in crowds when a worker dies; one line a second is enough. */
 const crowdMs = 1000;
 
@@ -89,6 +92,9 @@ export class Progress {
   #plainAt = Number.NEGATIVE_INFINITY;
   #plainTenth = -1;
   #crowdAt = Number.NEGATIVE_INFINITY;
+  #waiting = '';
+  #estimated = false;
+  #waitingAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: ProgressOptions) {
     this.#options = options;
@@ -104,9 +110,28 @@ export class Progress {
   event(event: RunEvent): void {
     if (event.seq <= this.summary.seq) return;
     this.summary = fold(this.summary, event);
+    this.#estimate();
     if (isNotable(event)) this.#notable(event);
     if (this.#options.live) this.#draw();
     else if (event.kind === 'step-committed') this.#plain();
+  }
+
+  /** How far the first look at the data is; small data sets are not worth a line of text. */
+  indexing(done: number, total: number): void {
+    this.waiting(done < total ? `indexing ${count(done)} of ${count(total)} images` : '');
+  }
+
+  /** What is going on before there is a run to draw; empty: nothing. */
+  waiting(what: string): void {
+    this.#waiting = what;
+    const now = this.#options.now();
+    if (this.#options.live) {
+      if (now - this.#waitingAt >= tickMs) this.#draw();
+      this.#waitingAt = now;
+    } else if (what !== '' && now - Math.max(this.#plainAt, this.#startedAt) >= plainEveryMs) {
+      this.#plainAt = now;
+      this.note(what);
+    }
   }
 
   /** A line that stays. */
@@ -119,6 +144,16 @@ export class Progress {
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#timer = null;
     this.#erase();
+  }
+
+  /** Once, after the first timed steps: how long it will take. */
+  #estimate(): void {
+    const { timedSteps, secondsLeft, imagesPerSecond } = this.summary;
+    if (this.#estimated || timedSteps < estimateSteps) return;
+    if (secondsLeft === null || imagesPerSecond === null) return;
+    this.#estimated = true;
+    if (secondsLeft < estimateSeconds) return;
+    this.note(`about ${duration(secondsLeft)} to go at ${rate(imagesPerSecond)} img/s`);
   }
 
   #notable(event: RunEvent): void {
@@ -149,7 +184,7 @@ export class Progress {
     let line = statusLine(this.summary, width);
     if (this.summary.loss === null) {
       const waited = duration((this.#options.now() - this.#startedAt) / 1000);
-      line = `${line} (${waited})`.slice(0, width);
+      line = `${this.#waiting || line} (${waited})`.slice(0, width);
     }
     const painted = this.#options.colour ? line.replace(/^[█░]+/, '\u001b[32m$&\u001b[39m') : line;
     this.#options.output.write(eraseLine + painted);

@@ -3,7 +3,14 @@
  * in it, what its events say so far. Only the coordinator writes in it; made is it here, with an
  * exclusive `mkdir`, so that two commands never share one.
  */
-import { createReadStream, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import {
+  createReadStream,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statfsSync,
+  statSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { CoordinatorAddress } from '../coordinator/shell/run-folder.ts';
@@ -47,6 +54,26 @@ export function coordinatorOf(run: string): CoordinatorAddress | null {
     return typeof value?.address === 'string' ? (value as CoordinatorAddress) : null;
   } catch {
     // Absent, or caught between create and write: nobody to talk to at this moment.
+    return null;
+  }
+}
+
+/** Bytes that are free for a run, or null where the system does not say. */
+export function freeBytesAt(run: string): number | null {
+  try {
+    const { bavail, bsize } = statfsSync(run);
+    return bavail * bsize;
+  } catch {
+    return null;
+  }
+}
+
+/** Images of a run's data set, held-out ones included; null where its record cannot be read. */
+export function imagesOf(run: string): number | null {
+  try {
+    const { samples } = JSON.parse(readFileSync(join(run, 'run.json'), 'utf8'));
+    return Number.isSafeInteger(samples) && samples > 0 ? samples : null;
+  } catch {
     return null;
   }
 }

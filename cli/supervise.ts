@@ -24,6 +24,8 @@ export interface SuperviseOptions {
   coordinatorEnv?: Record<string, string>;
   /** Lines that children print. */
   note: (line: string) => void;
+  /** How far the coordinator's first look at the data is. */
+  onIndexing?: (done: number, total: number) => void;
 }
 
 /** Deaths of one child in a row, each within `quickMs` of its start, before it is given up. */
@@ -49,6 +51,7 @@ interface Exit {
 /** What a child tells its supervisor. */
 interface ChildMessage {
   address?: string;
+  indexing?: { done: number; total: number };
   failure?: Exit['failure'];
 }
 
@@ -134,6 +137,9 @@ export async function superviseTrain(options: SuperviseOptions): Promise<void> {
     const env = { ...process.env, ...options.coordinatorEnv };
     const child = start(['coordinator', ...flags, ...verbose], env);
     child.on('message', (message: ChildMessage) => {
+      if (message.indexing !== undefined) {
+        options.onIndexing?.(message.indexing.done, message.indexing.total);
+      }
       if (typeof message.address !== 'string') return;
       address = message.address;
       listening?.();

@@ -32,7 +32,8 @@ export function identityFault(run: RunRecord): string | null {
     method.batch % method.microBatch === 0 &&
     isWhole(samples, method.batch) &&
     isWhole(method.totalSteps, 1) &&
-    isWhole(method.seed, 0);
+    isWhole(method.seed, 0) &&
+    (method.validation === undefined || (method.validation > 0 && method.validation <= 0.9));
   return sound ? null : 'its method is none that this release could have written';
 }
 

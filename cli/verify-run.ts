@@ -9,9 +9,10 @@ import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readLines } from '../coordinator/shell/jsonl-lines.ts';
-import { readRun } from '../coordinator/shell/run-folder.ts';
+import { readRun, type RunRecord } from '../coordinator/shell/run-folder.ts';
 import { architecture } from '../shared/core/architecture.ts';
 import { Failure } from '../shared/core/failures.ts';
+import { splitOf } from '../shared/core/split.ts';
 import { type EventsCheck, eventsCheck } from '../shared/core/verify-events.ts';
 import { type LedgerCheck, ledgerCheck } from '../shared/core/verify-ledger.ts';
 import { count, plural } from './format.ts';
@@ -56,22 +57,34 @@ export async function verifyRun(
     notes.push('no worker has joined this run yet: there is nothing to prove');
     return reportOf(folder, run, findings);
   }
+  const [seen, trainingCount] = trainingHashes(hashes, run);
   const proof: Proof = {
     folder,
-    run: { ...run, identity },
+    run: { ...run, identity, samples: trainingCount },
     live: (await stat(join(folder, 'coordinator.json')).catch(() => null)) !== null,
     checkpoints: await checkpointsOf(folder),
     slots: await warmSlotsOf(folder),
     findings,
     signal,
   };
-  const ledger = await proveLedger(proof, hashes, onStep);
+  const ledger = await proveLedger(proof, seen, onStep);
   // Behind a record that does not hold, everything else could only repeat that.
   const whole = faults.length === 0;
   const events = whole ? await proveEvents(proof, ledger) : null;
   await proveCheckpoints(proof, ledger, whole, events);
   await proveWarmSlots(proof, ledger);
   return reportOf(folder, run, findings);
+}
+
+/** Hashes of the images that training sees, and how many they are; held-out ones stand in no step. */
+function trainingHashes(hashes: Uint8Array, { method, samples }: RunRecord): [Uint8Array, number] {
+  const { training } = splitOf(method.seed, method.validation ?? 0, samples);
+  if (training.length === samples) return [hashes, samples];
+  const seen = new Uint8Array(32 * training.length);
+  training.forEach((sample, place) => {
+    seen.set(hashes.subarray(32 * sample, 32 * sample + 32), 32 * place);
+  });
+  return [seen, training.length];
 }
 
 async function proveLedger(

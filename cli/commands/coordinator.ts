@@ -11,8 +11,23 @@ import { withData } from '../data-option.ts';
 import { drawRun } from '../draw-run.ts';
 import { printable } from '../format.ts';
 import { checkNats } from '../nats-broker.ts';
+import { silent } from '../io.ts';
 import { resultObject } from '../result.ts';
 import { makeRunFolder, summaryOf } from '../run-folder.ts';
+
+/** How often the progress of indexing is told, milliseconds. */
+const indexingMs = 250;
+
+/** Calls at most every `indexingMs`, and for the last item. */
+function seldom(tell: (done: number, total: number) => void): typeof tell {
+  let told = Number.NEGATIVE_INFINITY;
+  return (done, total) => {
+    const now = performance.now();
+    if (done < total && now - told < indexingMs) return;
+    told = now;
+    tell(done, total);
+  };
+}
 
 export const coordinatorCommand: CommandSpec = {
   name: 'coordinator',
@@ -26,7 +41,7 @@ export const coordinatorCommand: CommandSpec = {
     command.option('--config <FILE>', 'YAML file of these options; flags win over it');
     declareOptions(command, coordinatorOptionNames);
   },
-  prepare(args, flags, { io, verbose }) {
+  prepare(args, flags, { io, verbose, quiet }) {
     if (args[0] !== undefined) throw new Failure('bad-option', `unexpected "${args[0]}".`);
     const config = withData(readConfig(flags).config);
     checkNats(config, io.env);
@@ -35,7 +50,9 @@ export const coordinatorCommand: CommandSpec = {
       // A supervisor hears the address itself and draws the run: no lines for people then.
       const people = config.json || io.toParent !== undefined ? io.stderr : io.stdout;
       const drawing =
-        io.toParent === undefined ? drawRun(run, await summaryOf(run), people, io) : null;
+        io.toParent === undefined
+          ? drawRun(run, await summaryOf(run), quiet ? silent : people, io)
+          : null;
       const note = drawing?.note ?? ((line: string) => void people.write(`${line}\n`));
       try {
         await runCoordinator({
@@ -43,6 +60,10 @@ export const coordinatorCommand: CommandSpec = {
           signal,
           announce: (line) => note(line),
           say: (line) => verbose && note(printable(line)),
+          onIndex: seldom((done, total) => {
+            io.toParent?.({ indexing: { done, total } });
+            drawing?.indexing(done, total);
+          }),
           onListening: (address) => {
             io.toParent?.({ address });
             drawing?.note(`listening on ${address}, run folder ${run}`);

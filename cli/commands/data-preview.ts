@@ -4,6 +4,8 @@
  * Each row is one image of the stream from position 0: the image, view 1, view 2. The views come
  * from the same draws as in training, so what is looked at here is what the network sees.
  */
+import { statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { parseConfig } from '../../shared/core/config.ts';
 import { Failure } from '../../shared/core/failures.ts';
 import { type CommandSpec, declareOptions, flagLayer } from '../command.ts';
@@ -22,9 +24,10 @@ export const dataPreviewCommand: CommandSpec = {
   declare(command) {
     command.option('--out <FILE>', 'PNG to write', 'preview.png');
     command.option('--count <N>', 'pairs, from the first of the stream', '24');
+    command.option('--json', 'as one JSON object');
     declareOptions(command, ['data', 'model', 'size', 'seed', 'backend']);
   },
-  prepare(args, flags, { io }) {
+  prepare(args, flags, { io, quiet }) {
     if (args[0] !== undefined) {
       throw new Failure('bad-option', `unexpected "${args[0]}". A folder is --data ${args[0]}.`);
     }
@@ -40,11 +43,16 @@ export const dataPreviewCommand: CommandSpec = {
     if (!out.toLowerCase().endsWith('.png')) {
       throw new Failure('bad-option', `--out expects the name of a PNG file, not "${out}".`);
     }
+    if (!statSync(dirname(out), { throwIfNoEntry: false })?.isDirectory()) {
+      const message = `--out ${out}: there is no folder ${dirname(out)}. Make it first.`;
+      throw new Failure('bad-option', message);
+    }
     return async (signal) => {
       const { writePreview } = await import('../preview.ts');
-      const say = (line: string): unknown => io.stderr.write(`${printable(line)}\n`);
+      const say = (line: string): unknown => quiet || io.stderr.write(`${printable(line)}\n`);
       const pairs = await writePreview({ config, count: Number(count), out, signal, say });
-      io.stdout.write(`${out}: ${pairs} pairs: each image, its view 1 and its view 2\n`);
+      const line = `${out}: ${pairs} pairs: each image, its view 1 and its view 2`;
+      io.stdout.write(`${flags['json'] === true ? JSON.stringify({ out, pairs }) : line}\n`);
       return 0;
     };
   },

@@ -5,8 +5,9 @@
  * result; processes are `superviseTrain`'s business. A run that is complete already is not
  * started again: its result is printed.
  */
-import { mkdirSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
+import { makeFolder } from '../../shared/adapters/durable.ts';
 import {
   type Config,
   configWarnings,
@@ -20,10 +21,13 @@ import { emptySummary, type RunSummary } from '../../shared/core/summary.ts';
 import { type CommandContext, type CommandSpec, declareOptions, readConfig } from '../command.ts';
 import { readRunConfig } from '../config-file.ts';
 import { withData } from '../data-option.ts';
+import { derive, derivedLine } from '../derived.ts';
 import { drawRun } from '../draw-run.ts';
-import { printable } from '../format.ts';
+import { eventText } from '../event-line.ts';
+import { bytes, printable } from '../format.ts';
+import { silent } from '../io.ts';
 import { isComplete, resultBlock, resultObject } from '../result.ts';
-import { chanceOf, makeRunFolder, summaryOf } from '../run-folder.ts';
+import { chanceOf, freeBytesAt, imagesOf, makeRunFolder, summaryOf } from '../run-folder.ts';
 import { checkNats, startBroker } from '../nats-broker.ts';
 import { superviseTrain } from '../supervise.ts';
 
@@ -53,8 +57,9 @@ function checkWorkers(config: Config): void {
 function checkSameMethod(config: Config, run: string, summary: RunSummary): void {
   const own = readRunConfig(run);
   if (own === null) return;
-  const before = methodOf(parseConfig([own]).config, summary.images);
-  const differences = methodDifference(before, methodOf(config, summary.images));
+  const images = imagesOf(run) ?? summary.images;
+  const before = methodOf(parseConfig([own]).config, images);
+  const differences = methodDifference(before, methodOf(config, images));
   if (differences.length === 0) return;
   throw new Failure(
     'other-method',
@@ -80,11 +85,21 @@ async function printResult(
   if (config.json) io.stdout.write(`${JSON.stringify(resultObject(summary, run))}\n`);
 }
 
+async function openFolder(run: string): Promise<void> {
+  try {
+    await makeFolder(run);
+  } catch (cause) {
+    const reason = (cause as Error).message;
+    const message = `cannot make the run folder ${run}: ${reason}. Choose another --run.`;
+    throw new Failure('disk', message, { cause });
+  }
+}
+
 async function train(asked: Config, context: CommandContext, signal: AbortSignal): Promise<number> {
-  const { io, verbose } = context;
+  const { io, verbose, quiet } = context;
   const folder = asked.run ?? makeRunFolder();
   const run = relative('', resolve(folder)) || '.';
-  mkdirSync(run, { recursive: true });
+  await openFolder(run);
   const config = { ...asked, run };
   const past = asked.run === null ? emptySummary : await summaryOf(run);
   if (isComplete(past)) {
@@ -94,8 +109,19 @@ async function train(asked: Config, context: CommandContext, signal: AbortSignal
     return 0;
   }
 
-  const drawing = drawRun(run, past, config.json ? io.stderr : io.stdout, io, (event) => {
+  const people = config.json ? io.stderr : io.stdout;
+  const drawing = drawRun(run, past, quiet ? silent : people, io, (event) => {
+    if (quiet && event.kind === 'warning') io.stderr.write(`${eventText(event)}\n`);
     if (event.kind !== 'run-opened' || event.generation > 1) return;
+    const derived = derive(config, imagesOf(run) ?? event.images);
+    drawing.note(derivedLine(derived));
+    const free = freeBytesAt(run);
+    if (free !== null && free < derived.diskBytes) {
+      drawing.note(
+        `warning: ${bytes(free)} of disk are free and the run folder may grow to ` +
+          `${bytes(derived.diskBytes)}`,
+      );
+    }
     for (const { message } of configWarnings(config, event.images))
       drawing.note(`warning: ${message}`);
   });
@@ -105,13 +131,15 @@ async function train(asked: Config, context: CommandContext, signal: AbortSignal
     // Two workers often say the same: once is enough, up to a bound.
     if (!verbose && (isChatter(line) || noted.has(line))) return;
     if (noted.size < notedMax) noted.add(line);
-    drawing.note(printable(line));
+    if (quiet) io.stderr.write(`${printable(line)}\n`);
+    else drawing.note(printable(line));
   };
   let summary = past;
   const broker = config.nats === 'auto' ? await startBroker(io.env, note) : null;
   const coordinatorEnv: Record<string, string> = broker ? { TANDEM_NATS: broker.url } : {};
   try {
-    await superviseTrain({ config, signal, verbose, note, coordinatorEnv });
+    const onIndexing = drawing.indexing;
+    await superviseTrain({ config, signal, verbose, note, coordinatorEnv, onIndexing });
   } finally {
     await broker?.close();
     summary = await drawing.end();

@@ -14,7 +14,9 @@ import {
 import type { EventBody } from '../../shared/core/events.ts';
 import { eventsVersion } from '../../shared/core/events.ts';
 import { Failure } from '../../shared/core/failures.ts';
+import type { Method } from '../../shared/core/method.ts';
 import type { LeftOut, Sample } from '../../shared/core/sample.ts';
+import { splitSamples } from '../../shared/core/split.ts';
 import type { Dataset } from '../../shared/ports/dataset.ts';
 import { parseSamples, samplesToJsonl } from '../../shared/wire/samples.ts';
 import type { RunContext } from './run-context.ts';
@@ -32,12 +34,18 @@ export interface OpenedRun {
   folder: string;
   generation: number;
   run: RunRecord;
+  /** The images that training sees. */
   samples: Sample[];
+  /** The images that are held out (`--validation`). */
+  heldOut: Sample[];
   leftOut: LeftOut[];
   dataset: Dataset;
 }
 
-type Contents = Pick<OpenedRun, 'run' | 'samples' | 'leftOut'>;
+interface Contents extends Pick<OpenedRun, 'run' | 'samples' | 'heldOut' | 'leftOut'> {
+  /** Every image, in order. */
+  all: Sample[];
+}
 
 /** Looks at the data or at the run that is there, then takes the folder over. */
 export async function openRun(
@@ -61,7 +69,7 @@ export async function openRun(
   if (run !== null && before !== null) return { ...contents, folder, generation, dataset, run };
   if (run !== null)
     return { ...(await knownRun(config, folder, run)), folder, generation, dataset };
-  const list = samplesToJsonl(contents.samples, contents.leftOut);
+  const list = samplesToJsonl(contents.all, contents.leftOut);
   await replaceFenced(folder, generation, 'samples.jsonl', list);
   await replaceFenced(folder, generation, 'config.yaml', configYaml(config));
   if (await createRun(folder, contents.run)) return { ...contents, folder, generation, dataset };
@@ -86,7 +94,7 @@ async function newRun(
     identity: null,
     reproducible: true,
   };
-  return { run, samples: index.samples, leftOut: index.leftOut };
+  return { run, ...parts(index.samples, run.method), leftOut: index.leftOut };
 }
 
 async function knownRun(config: Config, folder: string, run: RunRecord): Promise<Contents> {
@@ -98,7 +106,13 @@ async function knownRun(config: Config, folder: string, run: RunRecord): Promise
       `${folder} was begun with another method: ${describeDifference(differences)}. Resume ` +
         'with the same method, or begin another run with another --run',
     );
-  return { run, samples, leftOut: [] };
+  return { run, ...parts(samples, run.method), leftOut: [] };
+}
+
+/** `samples.jsonl` and the fingerprint hold every image; the method says which are held out. */
+function parts(all: Sample[], method: Method): Pick<Contents, 'all' | 'samples' | 'heldOut'> {
+  const { training, heldOut } = splitSamples(all, method.seed, method.validation ?? 0);
+  return { all, samples: training, heldOut };
 }
 
 /** The sample list that was decided when the run began. */

@@ -7,9 +7,9 @@
  * before each append and rename, and its open file handles point at files that the newer one has
  * replaced (see `jsonl-file.ts`), so even a race between check and write commits nothing.
  */
-import { access, mkdir, open, readdir, readFile, rm } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
-import { createFile, replaceFile, syncFolder } from '../../shared/adapters/durable.ts';
+import { access, open, readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createFile, makeFolder, replaceFile, syncFolder } from '../../shared/adapters/durable.ts';
 import { Failure } from '../../shared/core/failures.ts';
 import type { Method } from '../../shared/core/method.ts';
 import type { DeviceClass } from '../core/state.ts';
@@ -34,21 +34,11 @@ export interface CoordinatorAddress {
   generation: number;
 }
 
-/** Makes a folder whose name, and those of the folders made for it, are durable. */
-async function makeFolder(folder: string): Promise<void> {
-  const first = await mkdir(folder, { recursive: true });
-  if (first === undefined) return;
-  const above = dirname(resolve(first));
-  for (let at = resolve(folder); at !== above; at = dirname(at)) await syncFolder(dirname(at));
-}
-
 /** Makes sure the folder exists and can be written; says what to do where not. */
 export async function prepareRunFolder(folder: string): Promise<void> {
   try {
-    await makeFolder(folder);
-    for (const part of ['generations', 'warm', 'checkpoints'])
-      await mkdir(join(folder, part), { recursive: true });
-    await syncFolder(folder);
+    for (const part of ['', 'generations', 'warm', 'checkpoints'])
+      await makeFolder(join(folder, part));
   } catch (error) {
     const reason = (error as Error).message;
     throw new Failure(

@@ -12,7 +12,12 @@ import { recordEvent } from './record-event.ts';
 import { advance } from '../core/advance.ts';
 import { type CoreEvent, type Effect, type State, surveyChunk } from '../core/state.ts';
 import { adoptClass, commitStep } from './commit.ts';
-import { checkpoint, finalCheckpoint, type FinalCheckpoint } from './save-checkpoint.ts';
+import {
+  drawPicture,
+  dueCheckpoint,
+  finalCheckpoint,
+  type FinalCheckpoint,
+} from './save-checkpoint.ts';
 import {
   beginReduce,
   type NodeSource,
@@ -230,7 +235,7 @@ export function startRunLoop(
       }
       case 'checkpoint':
         background(async () => {
-          await checkpoint(context, record);
+          await dueCheckpoint(context, record);
           return null;
         });
         return;
@@ -346,7 +351,7 @@ export function startRunLoop(
 
   async function finish(stopped: boolean, because: string): Promise<void> {
     if (final === null) throw new Error('a finish without its checkpoint');
-    await context.picture.write(context.folder);
+    await drawPicture(context, record);
     const { loss, std, digest, path } = final;
     await record({ kind: 'run-done', stopped, loss, std, digest, checkpoint: path }, because);
     await tellWorkers({ runDone: { message: because } });

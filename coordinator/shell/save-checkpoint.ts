@@ -2,9 +2,11 @@
  * Checkpoints of the state as it stands: beside training, and the one with which a run stops or ends.
  */
 import { join } from 'node:path';
+import { asFailure } from '../../shared/core/failures.ts';
 import { fromF64Bits } from '../../shared/core/ledger.ts';
 import {
   checkpointName,
+  clearUnfinished,
   type Manifest,
   pruneCheckpoints,
   readManifest,
@@ -48,6 +50,39 @@ async function saveCheckpoint(context: RunContext, record: Record): Promise<Mani
   );
   await context.picture.write(folder);
   return manifest;
+}
+
+/**
+ * The checkpoint that is due: a disk that fails costs the checkpoint, not the run. The last good
+ * one stays, what was begun is removed to free its space, and an event says so.
+ */
+export async function dueCheckpoint(context: RunContext, record: Record): Promise<void> {
+  const { step } = context.model;
+  try {
+    await checkpoint(context, record);
+  } catch (error) {
+    const { code, message } = asFailure(error);
+    if (code !== 'disk') throw error;
+    await clearUnfinished(context.folder, context.plan.generation + 1).catch(() => undefined);
+    await record(
+      {
+        kind: 'warning',
+        code: 'disk',
+        message: `the checkpoint of step ${step} could not be written: ${message}`,
+      },
+      'training goes on; the last good checkpoint stays',
+    );
+  }
+}
+
+/** The loss curve; a disk that fails costs the picture. */
+export async function drawPicture(context: RunContext, record: Record): Promise<void> {
+  try {
+    await context.picture.write(context.folder);
+  } catch (error) {
+    const message = `the loss curve could not be written: ${(error as Error).message}`;
+    await record({ kind: 'warning', code: 'disk', message }, 'training goes on');
+  }
 }
 
 export interface FinalCheckpoint {

@@ -14,6 +14,7 @@ import {
 } from '../../shared/core/knn.ts';
 import { permutation } from '../../shared/core/permutation.ts';
 import type { Sample } from '../../shared/core/sample.ts';
+import { shareCount } from '../../shared/core/split.ts';
 
 const neighbours = 20;
 const temperature = 0.07;
@@ -32,7 +33,7 @@ export function labelsOf(samples: readonly Sample[]): number[] | null {
 /** Which samples ask and which are asked. */
 export function splitOf(seed: number, count: number): { queries: number[]; references: number[] } {
   const order = permutation(seed, 0, count);
-  const first = count - Math.max(1, Math.floor(count * queryShare));
+  const first = count - shareCount(count, queryShare);
   const all = Array.from({ length: count }, (_, i) => order(i));
   return { queries: all.slice(first), references: all.slice(0, first) };
 }

@@ -1,8 +1,28 @@
 /**
  * Files that survive: written aside, fsynced, renamed, and the folder fsynced after the rename.
  */
-import { access, link, open, rename, rm } from 'node:fs/promises';
+import { access, link, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+
+/**
+ * Makes a folder and those above it, each name durable. Not `mkdir`'s own `recursive`: where a file system answers
+ * "nothing there" to making a folder (/proc does), Node tries for ever.
+ */
+export async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path);
+    await syncFolder(dirname(path));
+    return;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST' && (await stat(path)).isDirectory()) return;
+    const above = dirname(path);
+    const isThere = above === path || (await stat(above).catch(() => null)) !== null;
+    if (code !== 'ENOENT' || isThere) throw error;
+    await makeFolder(above);
+  }
+  await makeFolder(path);
+}
 
 /** Makes the names in a folder durable. */
 export async function syncFolder(folder: string): Promise<void> {

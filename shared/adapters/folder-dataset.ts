@@ -8,17 +8,15 @@
  * writes NFD); a sample's path is NFC. Reading checks the hash, so a changed file is no sample.
  */
 import { createHash } from 'node:crypto';
-import { constants } from 'node:fs';
+import { type BigIntStats, constants } from 'node:fs';
 import { access, open, readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import sharp from 'sharp';
 import { Failure } from '../core/failures.ts';
 import type { LeftOut, Sample } from '../core/sample.ts';
 import type { Dataset, DatasetIndex, IndexProgress } from '../ports/dataset.ts';
-import { imageFormat, imageHeadBytes } from '../wire/image-format.ts';
+import { imageHeadBytes } from '../wire/image-format.ts';
 import { comparePaths, fingerprintOf, sha256Of } from './fingerprint.ts';
 import {
-  type Candidate,
   codeOf,
   isWithin,
   listFiles,
@@ -26,15 +24,22 @@ import {
   throwIfAborted,
   unreadable,
 } from './folder-walk.ts';
+import { folderLabel, imageBytesMax, imageShape } from './image-header.ts';
+import { indexCacheFolder, openIndexCache } from './index-cache.ts';
+import { inLanes } from './lanes.ts';
 
-export const imagePixelsMax = 100_000_000;
-/** An encoded image; it must fit in a worker's memory and cross the wire. */
-export const imageBytesMax = 64 * 1024 * 1024;
 const filesAtOnce = 8;
 const hashBufferBytes = 256 * 1024;
 
+/** What was found of a file; kept in the cache as it is. */
+type Finding = { sha256: string; bytes: number; width: number; height: number } | Left;
+type Left = { reason: string };
+
 /** The images below `root`. Nothing is touched before `index` or `read` is called. */
-export function folderDataset(root: string): Dataset {
+export function folderDataset(
+  root: string,
+  cacheFolder: string | null = indexCacheFolder,
+): Dataset {
   const folder = resolve(root);
   /** Path in the list to path on disk, for the names that are not NFC there. */
   const onDisk = new Map<string, string>();
@@ -45,24 +50,36 @@ export function folderDataset(root: string): Dataset {
   ): Promise<DatasetIndex> {
     const realRoot = await openRoot(folder);
     const { candidates, leftOut } = await listFiles(folder, realRoot, signal);
-    const samples: Sample[] = [];
+    const cache = await openIndexCache(cacheFolder, realRoot, 'folder');
+    const found: { sample: Sample; width: number; height: number }[] = [];
+    const buffers = Array.from({ length: filesAtOnce }, () => Buffer.allocUnsafe(hashBufferBytes));
+    const total = candidates.length;
     let done = 0;
-    await inLanes(candidates, filesAtOnce, async (candidate, buffer) => {
+    await inLanes(candidates, filesAtOnce, async ({ file, path }, lane) => {
       throwIfAborted(folder, signal);
-      const found = await inspect(candidate, buffer);
-      if ('reason' in found) leftOut.push(found);
-      else samples.push(found);
-      onProgress?.({ done: ++done, total: candidates.length });
+      const finding = await findingOf(file, path, buffers[lane]!, cache);
+      if ('reason' in finding) leftOut.push({ path, reason: finding.reason });
+      else {
+        const { sha256, bytes, width, height } = finding;
+        const sample = { index: -1, path, sha256, bytes, label: folderLabel(path) };
+        found.push({ sample, width, height });
+      }
+      onProgress?.({ done: ++done, total });
     });
     throwIfAborted(folder, signal);
-    if (samples.length === 0) throw noImages(folder, leftOut);
-    samples.sort((a, b) => comparePaths(a.path, b.path));
+    await cache.save();
+    if (found.length === 0) throw noImages(folder, leftOut);
+    found.sort((a, b) => comparePaths(a.sample.path, b.sample.path));
     leftOut.sort((a, b) => comparePaths(a.path, b.path));
-    for (const [place, sample] of samples.entries()) sample.index = place;
+    found.forEach(({ sample }, place) => {
+      sample.index = place;
+    });
     for (const { path, file } of candidates) {
       if (file !== join(folder, path)) onDisk.set(path, file);
     }
-    return { samples, leftOut, fingerprint: fingerprintOf(samples) };
+    const samples = found.map(({ sample }) => sample);
+    const shapes = Uint32Array.from(found.flatMap(({ width, height }) => [width, height]));
+    return { samples, leftOut, fingerprint: fingerprintOf(samples), shapes };
   }
 
   async function read(sample: Sample): Promise<Uint8Array | null> {
@@ -98,7 +115,7 @@ async function openRoot(folder: string): Promise<string> {
   throw new Failure(
     'data-missing',
     `Expected a folder of images at ${folder}; found a file. ` +
-      'Give the folder that holds the images (archives must be unpacked first).',
+      'Give the folder that holds the images, or an archive: .tar, .tfrecord, or a .bin of CIFAR.',
   );
 }
 
@@ -117,49 +134,54 @@ function noImages(folder: string, leftOut: readonly LeftOut[]): Failure {
   );
 }
 
-/** Hash and header of a file: a sample (its index not set yet), or why it is none. */
-async function inspect(candidate: Candidate, buffer: Buffer): Promise<Sample | LeftOut> {
-  const { file, path } = candidate;
-  const leave = (reason: string): LeftOut => ({ path, reason });
-  let hashed: { sha256: string; bytes: number; head: Uint8Array };
+/** What the cache knows of a file, else its hash and header. */
+async function findingOf(
+  file: string,
+  path: string,
+  buffer: Buffer,
+  cache: Awaited<ReturnType<typeof openIndexCache>>,
+): Promise<Finding> {
+  let stats: BigIntStats;
   try {
-    hashed = await hashFile(file, buffer);
+    stats = await stat(file, { bigint: true });
+    const known = cache.get(path, stats);
+    if (isFinding(known)) return known;
+    const finding = await inspect(file, buffer);
+    cache.put(path, stats, finding, 1);
+    return finding;
   } catch (error) {
-    return leave(unreadable(error, path));
+    return { reason: unreadable(error, path) };
   }
-  if (hashed.bytes === 0) return leave('an empty file');
-  if (hashed.bytes > imageBytesMax) return leave(`larger than ${imageBytesMax} bytes`);
-  const format = imageFormat(hashed.head);
-  if (format === null || format === 'ppm') {
-    return leave('its first bytes are not those of a JPEG, PNG, WebP or GIF image');
-  }
-  try {
-    // The limit is ours to state, so that the reason can name the size.
-    const { width, height } = await sharp(file, {
-      failOn: 'error',
-      limitInputPixels: false,
-    }).metadata();
-    if (width * height > imagePixelsMax) {
-      return leave(`${width} × ${height} pixels, more than ${imagePixelsMax}`);
-    }
-  } catch (error) {
-    return leave(`its header does not read as ${format}: ${messageOf(error)}`);
-  }
-  const { sha256, bytes } = hashed;
-  return { index: -1, path, sha256, bytes, label: labelOf(path) };
 }
 
-/** The class of an image: the first folder of its path, or null where it lies in the root. */
-function labelOf(path: string): string | null {
-  const slash = path.indexOf('/');
-  return slash < 0 ? null : path.slice(0, slash);
+function isFinding(value: unknown): value is Finding {
+  const { reason, sha256, bytes, width, height } = (value ?? {}) as Record<string, unknown>;
+  const whole = [bytes, width, height].every(Number.isSafeInteger);
+  return (
+    typeof reason === 'string' ||
+    (typeof sha256 === 'string' && /^[0-9a-f]{64}$/.test(sha256) && whole)
+  );
+}
+
+/** Hash and header of a file, or why it is no sample. Rejects where it cannot be read. */
+async function inspect(file: string, buffer: Buffer): Promise<Finding> {
+  const { sha256, bytes, head, whole } = await hashFile(file, buffer);
+  if (bytes === 0) return { reason: 'an empty file' };
+  if (bytes > imageBytesMax) return { reason: `larger than ${imageBytesMax} bytes` };
+  const shape = await imageShape(head, whole ?? file);
+  return 'reason' in shape ? shape : { sha256, bytes, ...shape };
+}
+
+interface Hashed {
+  sha256: string;
+  bytes: number;
+  head: Uint8Array;
+  /** The file, where it fits into the buffer; holds until the buffer is used again. */
+  whole: Uint8Array | null;
 }
 
 /** Streams a file through SHA-256; stops one byte past the size limit. */
-async function hashFile(
-  file: string,
-  buffer: Buffer,
-): Promise<{ sha256: string; bytes: number; head: Uint8Array }> {
+async function hashFile(file: string, buffer: Buffer): Promise<Hashed> {
   // Without O_NONBLOCK a pipe put in the file's place would hold the lane for ever.
   const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
@@ -173,7 +195,8 @@ async function hashFile(
       hash.update(buffer.subarray(0, bytesRead));
       bytes += bytesRead;
     }
-    return { sha256: hash.digest('hex'), bytes, head };
+    const whole = bytes <= buffer.length ? buffer.subarray(0, bytes) : null;
+    return { sha256: hash.digest('hex'), bytes, head, whole };
   } finally {
     await handle.close();
   }
@@ -220,28 +243,6 @@ async function nameOnDisk(directory: string, name: string): Promise<string | nul
     if (isAbsent(error)) return null;
     throw error;
   }
-}
-
-/** Runs `work` over all items, `lanes` at a time, each lane with a buffer of its own. */
-async function inLanes<T>(
-  items: readonly T[],
-  lanes: number,
-  work: (item: T, buffer: Buffer) => Promise<void>,
-): Promise<void> {
-  let next = 0;
-  let failed = false;
-  const lane = async (): Promise<void> => {
-    const buffer = Buffer.allocUnsafe(hashBufferBytes);
-    while (next < items.length && !failed) {
-      try {
-        await work(items[next++]!, buffer);
-      } catch (error) {
-        failed = true;
-        throw error;
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(lanes, items.length) }, lane));
 }
 
 function isAscii(text: string): boolean {

@@ -13,7 +13,8 @@ import type { LeftOut } from '../core/sample.ts';
 import { comparePaths } from './fingerprint.ts';
 
 const folderDepthMax = 64;
-const imageName = /\.(jpe?g|png|webp|gif)$/i;
+/** Names of files, and of members of archives, that are images by their ending. */
+export const imageName = /\.(jpe?g|png|webp|gif)$/i;
 
 /** A file that may be an image: where it lies, and its path in the list. */
 export interface Candidate {
@@ -21,11 +22,14 @@ export interface Candidate {
   path: string;
 }
 
-/** Every file below the root that is an image by its name; and all that is not. */
+/**
+ * Every file below the root whose name is `wanted` (not null), by default images; and all others.
+ */
 export async function listFiles(
   folder: string,
   realRoot: string,
   signal: AbortSignal | undefined,
+  wanted: (name: string) => string | null = imageByName,
 ): Promise<{ candidates: Candidate[]; leftOut: LeftOut[] }> {
   const byPath = new Map<string, Candidate>();
   const leftOut: LeftOut[] = [];
@@ -53,7 +57,7 @@ export async function listFiles(
         if (above.includes(kind.real)) leave('a symbolic link to a folder above it');
         else if (above.length >= folderDepthMax) leave(`below ${folderDepthMax} folders`);
         else await descend(file, path, [...above, kind.real], leave);
-      } else if (!imageName.test(entry.name)) leave('not an image by its name');
+      } else if (wanted(entry.name) === null) leave(notWanted(entry.name));
       else if (byPath.has(path)) leave('the same name as another file, in another Unicode form');
       else byPath.set(path, { file, path });
     }
@@ -74,6 +78,15 @@ export async function listFiles(
 
   await walk(folder, '', [realRoot]);
   return { candidates: [...byPath.values()], leftOut };
+}
+
+const imageByName = (name: string): string | null => (imageName.test(name) ? 'image' : null);
+
+/** The reason for a file that nobody wanted, with what to do where that is known. */
+function notWanted(name: string): string {
+  return /\.(tgz|zip|7z|rar|t(ar\.)?(gz|bz2|xz|zst))$/i.test(name)
+    ? 'a compressed archive, which cannot be read by index: unpack it'
+    : 'not an image by its name';
 }
 
 type Kind = { is: 'file' } | { is: 'folder'; real: string } | { is: 'nothing'; reason: string };

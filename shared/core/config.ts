@@ -29,6 +29,7 @@ export {
   methodOf,
   operationOf,
   totalStepsOf,
+  trainingCount,
 } from './method-of.ts';
 export type { ConfigLayer, ConfigSource, OptionValue } from './option-value.ts';
 
@@ -44,6 +45,8 @@ export interface Config {
   epochs: number | null;
   steps: number | null;
   seed: number;
+  /** Share of the images held out of training, in [0, 0.9]. */
+  validation: number;
   /** For B = 256; null: the default of the model's recipe. */
   learningRate: number | null;
   weightDecay: number | null;

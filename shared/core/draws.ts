@@ -23,6 +23,7 @@ export const purposes = {
   audit: 9,
   knn: 10,
   synthetic: 11,
+  validation: 12,
 } as const;
 export type Purpose = keyof typeof purposes;
 

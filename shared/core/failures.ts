@@ -34,6 +34,8 @@ export const failures = {
   // Data.
   'data-missing': { remedy: 'stop', exit: 66, status: 'NOT_FOUND' },
   'data-empty': { remedy: 'stop', exit: 66, status: 'FAILED_PRECONDITION' },
+  'data-damaged': { remedy: 'stop', exit: 65, status: 'DATA_LOSS' },
+  'download-failed': { remedy: 'retry', exit: 69, status: 'UNAVAILABLE' },
   'data-changed': { remedy: 'stop', exit: 65, status: 'FAILED_PRECONDITION' },
   'sample-undecodable': { remedy: 'retry', exit: 65, status: 'DATA_LOSS' },
   'sample-unavailable': { remedy: 'retry', exit: 66, status: 'NOT_FOUND' },
@@ -82,14 +84,16 @@ export class Failure extends Error {
   }
 }
 
-/** What a file system answers where the disk is at fault and the program is not. */
-const diskErrors: readonly unknown[] = ['EDQUOT', 'EIO', 'ENOSPC', 'EROFS'];
+/** The system's codes of a disk that is full, read-only or broken. */
+const diskCodes: readonly unknown[] = ['ENOSPC', 'EDQUOT', 'EFBIG', 'EROFS', 'EIO'];
 
-/** The failure in an unknown error; a disk's own is `disk`, anything else `internal`. */
+/** The failure in an unknown error; the disk's own are `disk`, anything else is `internal`. */
 export function asFailure(error: unknown): Failure {
   if (error instanceof Failure) return error;
-  if (error instanceof Error && 'code' in error && diskErrors.includes(error.code))
-    return new Failure('disk', error.message, { cause: error });
   const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof Error && diskCodes.includes((error as { code?: unknown }).code)) {
+    const advice = 'Free space or check the disk, then resume the run';
+    return new Failure('disk', `${message}. ${advice}`, { cause: error });
+  }
   return new Failure('internal', message, { cause: error });
 }

@@ -13,6 +13,7 @@ import {
   type Operation,
 } from './method.ts';
 import { totalSteps } from './order.ts';
+import { shareCount } from './split.ts';
 
 function augmentationOf(model: ModelName): AugmentationMethod {
   return {
@@ -30,14 +31,19 @@ function augmentationOf(model: ModelName): AugmentationMethod {
   };
 }
 
-/** T = K, or ⌈E·N/B⌉ (NUMERICS 3). */
+/** T = K, or ⌈E·N/B⌉ for N images that training sees (NUMERICS 3). */
 export function totalStepsOf(config: Config, sampleCount: number): number {
   const length = config.steps === null ? { epochs: config.epochs ?? 0 } : { steps: config.steps };
   return totalSteps(length, sampleCount, config.batch);
 }
 
+/** Images of a data set that training sees. */
+export function trainingCount(config: Config, sampleCount: number): number {
+  return sampleCount - shareCount(sampleCount, config.validation);
+}
+
 /**
- * The method of a config for a data set of `sampleCount` images.
+ * The method of a config for a data set of `sampleCount` images, held-out ones included.
  *
  * Throws `data-empty` without images and `bad-option` where the batch is larger than the data.
  */
@@ -46,15 +52,17 @@ export function methodOf(config: Config, sampleCount: number): Method {
   if (sampleCount < 1) {
     throw new Failure('data-empty', 'the data set holds no images: check --data.');
   }
-  if (batch > sampleCount) {
-    const fits = sampleCount - (sampleCount % microBatch);
+  const seen = trainingCount(config, sampleCount);
+  if (batch > seen) {
+    const fits = seen - (seen % microBatch);
     const advice =
       fits > 0
         ? `use --batch ${fits} or less, or more images.`
         : `use a smaller --batch and --micro-batch (now ${microBatch}), or more images.`;
     throw new Failure(
       'bad-option',
-      `a global batch of ${batch} images is more than the ${sampleCount} of the data set: ${advice}`,
+      `a global batch of ${batch} images is more than the ${seen} ` +
+        `${seen < sampleCount ? 'that are not held out' : 'of the data set'}: ${advice}`,
     );
   }
   const cifar = model.endsWith('-cifar');
@@ -67,7 +75,8 @@ export function methodOf(config: Config, sampleCount: number): Method {
     batch,
     microBatch,
     seed: config.seed,
-    totalSteps: totalStepsOf(config, sampleCount),
+    totalSteps: totalStepsOf(config, seen),
+    ...(config.validation === 0 ? {} : { validation: config.validation }),
     learningRate: config.learningRate ?? (cifar ? 0.03 : 0.05),
     warmupSteps: 0,
     momentum: 0.9,
@@ -133,7 +142,7 @@ export function describeDifference(differences: readonly MethodDifference[]): st
     .join('; ');
 }
 
-/** Choices that work but are seldom meant, for a data set of `count` images. */
+/** Choices that work but are seldom meant, where training sees `count` images. */
 export function configWarnings(config: Config, count: number): { code: string; message: string }[] {
   const warnings: { code: string; message: string }[] = [];
   const warn = (code: string, message: string): number => warnings.push({ code, message });

@@ -63,6 +63,8 @@ export interface Method {
   seed: number;
   /** T: the learning-rate schedule ends here. */
   totalSteps: number;
+  /** Share of the images that is held out of training; absent: none. */
+  validation?: number;
   /** Base learning rate, for B = 256. */
   learningRate: number;
   warmupSteps: number;

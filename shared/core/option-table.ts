@@ -40,7 +40,14 @@ const row = (
 ): OptionSpec => ({ name, kind, placeholder, preset, group, help });
 
 export const optionTable: readonly OptionSpec[] = [
-  row('operation', 'data', 'DIR', null, { kind: 'text' }, 'folder of images, or "synthetic"'),
+  row(
+    'operation',
+    'data',
+    'DIR',
+    null,
+    { kind: 'text' },
+    'folder of images or archives, one archive, or "synthetic"',
+  ),
   row('method', 'model', 'NAME', 'resnet18', { kind: 'choice', of: modelNames }, 'the encoder'),
   row('method', 'size', 'PIXELS', 64, whole(8, 1024), 'side of a view'),
   row('method', 'batch', 'IMAGES', 128, whole(2, 1_048_576), 'global batch B'),
@@ -48,6 +55,14 @@ export const optionTable: readonly OptionSpec[] = [
   row('method', 'epochs', 'N', 20, whole(1, 1_000_000), 'passes over the data'),
   row('method', 'steps', 'N', null, whole(1, 1_000_000_000), 'steps, instead of epochs'),
   row('method', 'seed', 'N', 1, whole(0, wholeMax), 'seed of every draw'),
+  row(
+    'method',
+    'validation',
+    'SHARE',
+    0,
+    { kind: 'number', least: 0, orEqual: true, most: 0.9 },
+    'share of the images that training does not see',
+  ),
   row(
     'method',
     'learning-rate',

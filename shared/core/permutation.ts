@@ -6,7 +6,7 @@
  * takes under four passes on average. No table is kept, so a billion images cost nothing, and
  * halves have at most 20 bits, so plain numbers do for N up to 2^40.
  */
-import { keyOf } from './draws.ts';
+import { keyOf, type Purpose } from './draws.ts';
 import { philox } from './philox.ts';
 
 const rounds = 8;
@@ -15,14 +15,19 @@ const countMax = 1099511627776;
 const block = new Uint32Array(4);
 
 /** The permutation of [0, count) for an epoch, as a function of the place in the epoch. */
-export function permutation(seed: number, epoch: number, count: number): (index: number) => number {
+export function permutation(
+  seed: number,
+  epoch: number,
+  count: number,
+  purpose: Purpose = 'permutation',
+): (index: number) => number {
   if (!Number.isSafeInteger(count) || count < 1 || count > countMax) {
     throw new RangeError(`a permutation needs 1 to 2^40 elements, found ${count}`);
   }
   if (!Number.isSafeInteger(epoch) || epoch < 0) {
     throw new RangeError(`an epoch is a whole number from 0, found ${epoch}`);
   }
-  const [key0, key1] = keyOf(seed, 'permutation');
+  const [key0, key1] = keyOf(seed, purpose);
   const epochHigh = Math.floor(epoch / two32);
   let half = 2;
   while (half * half < count) half *= 2;

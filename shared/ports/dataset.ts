@@ -13,6 +13,8 @@ export interface DatasetIndex {
   leftOut: LeftOut[];
   /** SHA-256 over (path, SHA-256 of the file) of every sample in order, hex. */
   fingerprint: string;
+  /** Width and height of each sample as its header says, pixels, [2 · samples]; where known. */
+  shapes?: Uint32Array;
 }
 
 export interface Dataset {

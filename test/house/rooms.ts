@@ -76,6 +76,7 @@ export const rooms: readonly Room[] = [
   room(
     'cli',
     [
+      'cli/setup',
       'coordinator',
       'dashboard',
       'shared/adapters',
