@@ -8,10 +8,15 @@
  */
 import type { NodeId } from '../../shared/core/tree.ts';
 import { leavesOf } from '../../shared/core/tree.ts';
+import { median } from './deadlines.ts';
 import type { Effect, Lease, State, WorkerState } from './state.ts';
 import { liveWorkers, mayTry, readyWorkers } from './state.ts';
 
 const leafMsLeast = 0.001;
+/** So many times slower than the others is slow. */
+const slowFactor = 3;
+/** A slow worker is given work at least in every so many steps. */
+const triedEvery = 16;
 
 /** Leaves of the open step that are finished, by number. */
 export function finishedLeaves(state: State): boolean[] {
@@ -55,6 +60,22 @@ function shareOf(worker: WorkerState, state: State, open: number): number {
 }
 
 /**
+ * A worker several times slower than the others would end its one leaf after they have done the
+ * rest: it gets none, but in every `triedEvery`-th step, so that its speed stays known.
+ */
+function tooSlow(worker: WorkerState, state: State, left: number): boolean {
+  const others = readyWorkers(state).filter((w) => w.id !== worker.id && w.leafMs !== null);
+  if (worker.leafMs === null || others.length === 0 || state.step % triedEvery === 0) return false;
+  // What another one could not compute may be this one's to do.
+  if (Object.keys(state.handedBack).length + Object.keys(state.nonFinite).length > 0) return false;
+  const mine = leafMsOf(worker, state);
+  const theirs = others.map((w) => leafMsOf(w, state));
+  if (mine < slowFactor * median(theirs)) return false;
+  const speed = theirs.reduce((sum, ms) => sum + 1 / ms, 0);
+  return mine > (0.95 * left) / speed;
+}
+
+/**
  * The largest aligned node of at most `share` open leaves, first from the left; null if none is
  * open. A leaf found not finite is leased alone, and to another worker if there is one; so is a
  * leaf that was handed back, as long as somebody has not tried it.
@@ -68,7 +89,7 @@ export function chooseNode(state: State, worker: WorkerState): NodeId | null {
     if (!mayTry(state, worker.id, state.handedBack[leaf])) open[leaf] = false;
   }
   const left = open.filter(Boolean).length;
-  if (left === 0) return null;
+  if (left === 0 || tooSlow(worker, state, left)) return null;
   const share = shareOf(worker, state, left);
   let best: NodeId | null = null;
   let bestCount = 0;

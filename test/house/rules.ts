@@ -52,6 +52,7 @@ export const longFiles: readonly string[] = [
   'shared/adapters/nats-publisher.ts',
   'dashboard/page/app.js',
   'dashboard/server.ts',
+  'shared/core/config.ts',
   'shared/core/loss-plot.ts',
   'shared/core/option-table.ts',
   'shared/core/painting.ts',

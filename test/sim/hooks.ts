@@ -36,6 +36,8 @@ const own: Record<string, string> = {
   'shared/adapters/open-dataset.js': twin('parts'),
   'shared/core/architecture.js': twin('parts'),
   'coordinator/shell/loss-picture.js': twin('parts'),
+  // It measures real time and would give each playing of a seed another history.
+  'coordinator/shell/step-meter.js': twin('parts'),
   'worker/shell/canary.js': twin('parts'),
   'worker/shell/images.js': twin('parts'),
   'worker/shell/leaf-input.js': twin('parts'),

@@ -91,9 +91,9 @@ export const mutations: readonly Mutation[] = [
     '',
   ]),
   mutation('the run folder’s own name is not durable', 22, [
-    'coordinator/shell/run-folder',
-    'await syncFolder(dirname(at));',
-    'void at;',
+    'shared/adapters/durable',
+    'await mkdir(path);\n        await syncFolder(dirname(path));',
+    'await mkdir(path);',
   ]),
   mutation('an overtaken coordinator finds out only when it commits', 472, [
     'coordinator/shell/run-loop',

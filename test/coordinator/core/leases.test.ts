@@ -54,12 +54,14 @@ test('sizes follow the measured speed', () => {
   assert.ok((slow?.leafMs ?? 0) > 5 * (fast?.leafMs ?? 0));
 });
 
-test('a slow worker always gets at least one micro-batch', () => {
-  const run = drive({ leaves: 4, minWorkers: 2 });
+test('a worker too slow to help gets nothing, but in every sixteenth step', () => {
+  const run = drive({ leaves: 4, minWorkers: 2, totalSteps: 40 });
   run.join('slow');
   run.join('fast');
-  finishStep(run, { slow: 1000, fast: 1 });
-  assert.equal(sizeOf(run, 'slow'), 1);
+  for (let step = 1; step <= 16; step += 1) {
+    finishStep(run, { slow: 1000, fast: 1 });
+    assert.equal(sizeOf(run, 'slow'), step === 16 ? 1 : 0, `step ${step}`);
+  }
 });
 
 test('a clock that stands still does not stop the leases', () => {

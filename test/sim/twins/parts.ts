@@ -63,6 +63,17 @@ export async function prepareLeaf(
       throw new SampleFailure('sample-undecodable', `${sample}.png is no image`, sample);
   return { input, inputHash: input.inputHash };
 }
+// coordinator/shell/step-meter.ts
+export const stepMeter = () => ({
+  turn: () => undefined,
+  pulling: () => undefined,
+  bytes: () => undefined,
+  totals: { 'gradients-in': 0, 'weights-out': 0, 'samples-out': 0 },
+  report: () => ({}),
+});
+
+export const askAhead = () => undefined;
+
 export const prepareSurvey = async (): Promise<never> => {
   throw new Error('no survey is part of a simulated run');
 };
