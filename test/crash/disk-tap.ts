@@ -44,7 +44,9 @@ export function draws(seed: number): () => number {
 
 /** Names without process ids and generations. */
 const plain = (path: string): string =>
-  path.replace(/\.\d+\.\d+\.tmp/, '.tmp').replace(/(\.jsonl|step-\d+)\.\d+\.tmp/, '$1.tmp');
+  path
+    .replaceAll(/\.\d+\.\d+\.tmp/g, '.tmp')
+    .replace(/(\.jsonl|step-\d+)\.\d+(\.tmp|\.link)?$/, '$1$2');
 
 function die(aim: Aim, image: DurableImage): never {
   if (aim.powerCut !== null)
@@ -111,6 +113,13 @@ export function tapDisk(folder: string, aim: Aim | null): Tap {
             for (const place of opened) if (place.path === from) place.path = to;
           })
         : real.rename(from, to),
+    link: (from: string, to: string) =>
+      within(to)
+        ? point(labelOf('link', to), async () => {
+            await real.link(from, to);
+            image.linked(from, to);
+          })
+        : real.link(from, to),
     rm: (path: string, options?: Parameters<typeof real.rm>[1]) =>
       within(path)
         ? point(labelOf('remove', path), async () => {

@@ -89,6 +89,12 @@ export class DurableImage {
     this.change(to, entry);
   }
 
+  /** A second name of one file. */
+  linked(from: string, to: string): void {
+    const entry = this.at(from);
+    if (entry !== undefined) this.change(to, entry);
+  }
+
   removed(path: string): void {
     if (this.at(path) !== undefined) this.change(path, null);
   }
