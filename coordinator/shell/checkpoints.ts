@@ -88,12 +88,26 @@ export interface CheckpointRequest {
   reproducible: boolean;
 }
 
-/** Writes a checkpoint durably; returns its manifest. */
+/** Writes a checkpoint durably; returns its manifest. What could not be finished is removed. */
 export async function writeCheckpoint(request: CheckpointRequest): Promise<Manifest> {
-  const { folder, copy, step } = request;
-  const root = join(folder, 'checkpoints');
-  const final = join(root, checkpointName(step));
+  const root = join(request.folder, 'checkpoints');
+  const final = join(root, checkpointName(request.step));
   const aside = `${final}.${request.generation}.tmp`;
+  try {
+    return await writeAside(request, root, final, aside);
+  } catch (error) {
+    await rm(aside, { recursive: true, force: true }).catch(() => undefined);
+    throw error;
+  }
+}
+
+async function writeAside(
+  request: CheckpointRequest,
+  root: string,
+  final: string,
+  aside: string,
+): Promise<Manifest> {
+  const { folder, copy, step } = request;
   await rm(aside, { recursive: true, force: true });
   await mkdir(aside, { recursive: true });
   const hash = createHash('sha256');

@@ -6,7 +6,6 @@ import { asFailure } from '../../shared/core/failures.ts';
 import { fromF64Bits } from '../../shared/core/ledger.ts';
 import {
   checkpointName,
-  clearUnfinished,
   type Manifest,
   pruneCheckpoints,
   readManifest,
@@ -63,7 +62,6 @@ export async function dueCheckpoint(context: RunContext, record: Record): Promis
   } catch (error) {
     const { code, message } = asFailure(error);
     if (code !== 'disk') throw error;
-    await clearUnfinished(context.folder, context.plan.generation + 1).catch(() => undefined);
     await record(
       {
         kind: 'warning',
