@@ -41,6 +41,7 @@ export const longFiles: readonly string[] = [
   'cli/setup/wheels.mjs',
   'coordinator/core/advance.ts',
   'coordinator/core/results.ts',
+  'coordinator/core/leases.ts',
   'coordinator/core/state.ts',
   'coordinator/main.ts',
   'coordinator/shell/checkpoints.ts',
