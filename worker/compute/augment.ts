@@ -13,7 +13,7 @@ import { type Tensor2D, type Tensor3D, type Tensor4D, tf } from './tfjs.ts';
 const imageNetMean = [0.485, 0.456, 0.406];
 const imageNetStd = [0.229, 0.224, 0.225];
 /** ITU-R 601 luma as torchvision rounds it. */
-const grayWeights = [0.2989, 0.587, 0.114];
+const grayWeights = [0.2989, 0.587, 0.114] as const;
 
 /** m images on square canvases, m views of them. Sides in pixels. */
 export interface CanvasShape {
@@ -59,19 +59,18 @@ export function viewTensors(view: ViewInput, { m, canvas, size }: CanvasShape): 
 /**
  * pixels [m, canvas, canvas, 3] of 0 to 255 → view [m, size, size, 3] of 0 to 1.
  *
- * The two axes are mixed in turn as [m, axis, other·3] matrices, so a view needs two transposes:
- * one after the rows, one before the blurred rows.
+ * On the way an image is [row, channel, column]: then rows mix as [m, size, canvas] times
+ * [m, canvas, 3·canvas], columns as [m, 3·size, canvas] times [m, canvas, size], and a channel is
+ * long runs of memory. So nothing is transposed but the pixels, once, and the view, once.
  */
 export function augment(pixels: Tensor4D, view: ViewTensors): Tensor4D {
   return tf.tidy(() => {
-    let x = mix(view.rows, pixels); // [m, size, canvas, 3]
-    x = swap(x); //                    [m, canvas, size, 3]: columns first
-    x = mix(view.columns, x); //       [m, size, size, 3]
+    let x = mixRows(view.rows, tf.transpose(pixels, [0, 1, 3, 2])); // [m, size, 3, canvas]
+    x = mixColumns(x, view.columns); //                                [m, size, 3, size]
     x = colour(tf.div(x, 255), view.colour);
-    if (view.blur) x = mix(view.blur.columns, x);
-    x = swap(x); //                    rows first again
-    if (view.blur) x = mix(view.blur.rows, x);
-    return tf.clipByValue(x, 0, 1); // a blur's weights sum to 1 only within rounding
+    if (view.blur) x = mixRows(view.blur.rows, mixColumns(x, view.blur.columns));
+    x = tf.transpose(x, [0, 1, 3, 2]); //                              [m, size, size, 3]
+    return clamp(x); // a blur's weights sum to 1 only within rounding
   });
 }
 
@@ -80,50 +79,67 @@ export function standardise(view: Tensor4D): Tensor4D {
   return tf.tidy(() => tf.div(tf.sub(view, imageNetMean), imageNetStd));
 }
 
-/** matrix [m, out, in] on the first spatial axis of x [m, in, other, 3] → [m, out, other, 3] */
-function mix(matrix: Tensor3D, x: Tensor4D): Tensor4D {
-  const [m, inner, other, channels] = x.shape;
-  const flat = tf.reshape(x, [m, inner, other * channels]) as Tensor3D;
-  const mixed = tf.matMul(matrix, flat);
-  return tf.reshape(mixed, [m, matrix.shape[1], other, channels]);
+/** matrix [m, out, in] on the rows of x [m, in, 3, columns] → [m, out, 3, columns] */
+function mixRows(matrix: Tensor3D, x: Tensor4D): Tensor4D {
+  const [m, inner, channels, columns] = x.shape;
+  const flat = tf.reshape(x, [m, inner, channels * columns]) as Tensor3D;
+  return tf.reshape(tf.matMul(matrix, flat), [m, matrix.shape[1], channels, columns]);
 }
 
-/** [m, a, b, 3] → [m, b, a, 3] */
-function swap(x: Tensor4D): Tensor4D {
-  return tf.transpose(x, [0, 2, 1, 3]);
+/** matrix [m, out, in] on the columns of x [m, rows, 3, in] → [m, rows, 3, out] */
+function mixColumns(x: Tensor4D, matrix: Tensor3D): Tensor4D {
+  const [m, rows, channels, inner] = x.shape;
+  const flat = tf.reshape(x, [m, rows * channels, inner]) as Tensor3D;
+  const mixed = tf.matMul(flat, matrix, false, true);
+  return tf.reshape(mixed, [m, rows, channels, matrix.shape[1]]);
 }
 
-/** x [m, a, b, 3] in [0, 1]; factors [m, colourColumns.length] */
+/** Red, green and blue of m images, [m, rows·columns] each. */
+type Planes = [Tensor2D, Tensor2D, Tensor2D];
+
+/** x [m, rows, 3, columns] in [0, 1]; factors [m, colourColumns.length] */
 function colour(x: Tensor4D, table: Tensor2D): Tensor4D {
-  const m = x.shape[0];
-  const [brightness, contrast, saturation, hue, gray] = tf
-    .split(table, colourColumns.length, 1)
-    .map((column) => tf.reshape(column, [m, 1, 1, 1])) as [
-    Tensor4D,
-    Tensor4D,
-    Tensor4D,
-    Tensor4D,
-    Tensor4D,
+  const [m, rows, channels, columns] = x.shape;
+  const [brightness, contrast, saturation, hue, gray] = tf.split(
+    table,
+    colourColumns.length,
+    1,
+  ) as [
+    Tensor2D, // [m, 1] each
+    Tensor2D,
+    Tensor2D,
+    Tensor2D,
+    Tensor2D,
   ];
-  let y = clamp(tf.mul(x, brightness));
-  y = blend(y, tf.mean(grayOf(y), [1, 2, 3], true), contrast);
+  let y = tf.split(x, channels, 2).map((plane) => tf.reshape(plane, [m, rows * columns])) as Planes;
+  y = each(y, (plane) => clamp(tf.mul(plane, brightness)));
+  y = blend(y, tf.mean(grayOf(y), 1, true), contrast);
   y = blend(y, grayOf(y), saturation);
   y = rotateHue(y, hue);
-  return blend(y, grayOf(y), tf.sub(1, gray));
+  y = blend(y, grayOf(y), tf.sub(1, gray));
+  return tf.concat(
+    y.map((plane) => tf.reshape(plane, [m, rows, 1, columns]) as Tensor4D),
+    2,
+  );
 }
 
-/** factor·x + (1 − factor)·other, clamped. */
-function blend(x: Tensor4D, other: Tensor4D, factor: Tensor4D): Tensor4D {
-  return clamp(tf.add(tf.mul(x, factor), tf.mul(other, tf.sub(1, factor))));
+function each(planes: Planes, change: (plane: Tensor2D, i: number) => Tensor2D): Planes {
+  return planes.map(change) as Planes;
 }
 
-function clamp(x: Tensor4D): Tensor4D {
+/** factor·x + (1 − factor)·other, clamped; other [m, 1] or [m, rows·columns]. */
+function blend(x: Planes, other: Tensor2D, factor: Tensor2D): Planes {
+  const rest = tf.mul(other, tf.sub(1, factor));
+  return each(x, (plane) => clamp(tf.add(tf.mul(plane, factor), rest)));
+}
+
+function clamp<T extends Tensor2D | Tensor4D>(x: T): T {
   return tf.clipByValue(x, 0, 1);
 }
 
-/** [m, a, b, 3] → [m, a, b, 1] */
-function grayOf(x: Tensor4D): Tensor4D {
-  return tf.sum(tf.mul(x, grayWeights), 3, true);
+function grayOf([r, g, b]: Planes): Tensor2D {
+  const [ofRed, ofGreen, ofBlue] = grayWeights;
+  return tf.add(tf.add(tf.mul(r, ofRed), tf.mul(g, ofGreen)), tf.mul(b, ofBlue));
 }
 
 /**
@@ -132,10 +148,9 @@ function grayOf(x: Tensor4D): Tensor4D {
  * With h in sixths of a turn, V the largest channel and C = V − the least, channel n of the result
  * is V − C·clamp(min(k, 4 − k)) for k = (n + h) mod 6, n = 5, 3, 1 for red, green, blue.
  */
-function rotateHue(x: Tensor4D, turns: Tensor4D): Tensor4D {
-  const value = tf.max(x, 3, true) as Tensor4D;
-  const chroma = tf.sub(value, tf.min(x, 3, true)) as Tensor4D;
-  const [r, g, b] = tf.split(x, 3, 3) as [Tensor4D, Tensor4D, Tensor4D];
+function rotateHue([r, g, b]: Planes, turns: Tensor2D): Planes {
+  const value = tf.maximum(tf.maximum(r, g), b) as Tensor2D;
+  const chroma = tf.sub(value, tf.minimum(tf.minimum(r, g), b)) as Tensor2D;
   const fromRed = tf.sub(g, b);
   const fromGreen = tf.add(tf.sub(b, r), tf.mul(chroma, 2));
   const fromBlue = tf.add(tf.sub(r, g), tf.mul(chroma, 4));
@@ -146,9 +161,11 @@ function rotateHue(x: Tensor4D, turns: Tensor4D): Tensor4D {
   );
   // Gray has no hue: its chroma is 0, so whatever stands here is multiplied away.
   const h = tf.div(scaled, tf.maximum(chroma, 1e-12));
-  const shift = tf.add(tf.mul(turns, 6), [5, 3, 1]); // [m, 1, 1, 3]
-  const sixths = tf.add(h, shift); //                   [m, a, b, 3]
-  const k = tf.sub(sixths, tf.mul(tf.floor(tf.div(sixths, 6)), 6));
-  const fall = tf.clipByValue(tf.minimum(k, tf.sub(4, k)), 0, 1);
-  return clamp(tf.sub(value, tf.mul(chroma, fall)));
+  const shift = tf.mul(turns, 6); // [m, 1]
+  return each([r, g, b], (_, i) => {
+    const sixths = tf.add(h, tf.add(shift, [5, 3, 1][i] as number));
+    const k = tf.sub(sixths, tf.mul(tf.floor(tf.div(sixths, 6)), 6));
+    const fall = clamp(tf.minimum(k, tf.sub(4, k)) as Tensor2D);
+    return clamp(tf.sub(value, tf.mul(chroma, fall)) as Tensor2D);
+  });
 }
