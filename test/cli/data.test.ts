@@ -112,7 +112,11 @@ test('a connection that breaks is gone on with by Range, within one call and ove
   const to = join(scratch(t), 'flowers');
   assert.equal((await get(url, to)).code, 0);
   assert.equal(asked.length, 3);
-  assert.match(asked[2] ?? '', /^bytes=\d+-$/);
+  // An answer that breaks off before its first byte is asked for from the start again.
+  assert.ok(
+    asked.slice(1).some((range) => /^bytes=\d+-$/.test(range ?? '')),
+    asked.join(),
+  );
 
   const other = join(scratch(t), 'flowers');
   mkdirSync(other);

@@ -63,7 +63,9 @@ export class Players {
 function ask(child: ChildProcess, order: Order): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const ended = (code: number | null, signal: string | null) =>
-      reject(new Error(`a player ended with status ${code ?? signal} on seeds ${order.seeds.join(' ')}`));
+      reject(
+        new Error(`a player ended with status ${code ?? signal} on seeds ${order.seeds.join(' ')}`),
+      );
     child.once('exit', ended);
     child.once('message', (answer: Answer) => {
       child.off('exit', ended);
