@@ -19,11 +19,7 @@ const writer = fileURLToPath(new URL('../support/event-writer.js', import.meta.u
 const steps = 300;
 
 describe('events through outages', { timeout: 300_000, skip: natsSkip }, () => {
-  // Now and then a consumer that comes back while the stream refills is told a gap of a few events.
-  const todo = 'a consumer that comes back in mid-refill may be told a gap';
-  it('every event once, in order, through five broker and two coordinator deaths', {
-    todo,
-  }, async (t) => {
+  it('every event once, in order, through five broker and two coordinator deaths', async (t) => {
     const folder = scratch(t);
     const run = join(folder, 'stormy');
     const store = join(folder, 'nats');
