@@ -7,9 +7,9 @@
  * fails, `speculation.ts` takes over.
  */
 import type { NodeId } from '../../shared/core/tree.ts';
-import { leavesOf } from '../../shared/core/tree.ts';
+import { isNode, leavesOf, rootOf } from '../../shared/core/tree.ts';
 import { median } from './deadlines.ts';
-import type { Effect, Lease, State, WorkerState } from './state.ts';
+import type { Effect, Lease, LeafReport, State, WorkerState } from './state.ts';
 import { liveWorkers, mayTry, readyWorkers } from './state.ts';
 
 const leafMsLeast = 0.001;
@@ -26,6 +26,15 @@ export function finishedLeaves(state: State): boolean[] {
     done.fill(true, first, end);
   }
   return done;
+}
+
+/** A node of this tree that may be sent, with one report for each of its leaves in order. */
+export function isWhole(node: NodeId, leaves: readonly LeafReport[], count: number): boolean {
+  if (!isNode(node, count)) return false;
+  // The root is never sent, its two children are.
+  if (node.level > 0 && node.level === rootOf(count).level) return false;
+  const [first, end] = leavesOf(node, count);
+  return leaves.length === end - first && leaves.every((r, i) => r.leaf === first + i);
 }
 
 /** The leaves that nobody has finished and nobody computes in time. */
@@ -143,8 +152,7 @@ export function assign(state: State, now: number, effects: Effect[], because: st
 }
 
 /** Where a finished leaf of somebody else lies in a lease, or its end: it can be whole up to there. */
-function wholeUntil(state: State, { first, end }: Lease): number {
-  const done = finishedLeaves(state);
+function wholeUntil(done: readonly boolean[], { first, end }: Lease): number {
   for (let leaf = first; leaf < end; leaf++) if (done[leaf]) return leaf;
   return end;
 }
@@ -159,9 +167,10 @@ export function shrink(worker: WorkerState, end: number, effects: Effect[]): voi
 
 /** Leases of which others have finished a part cannot be handed in whole: they end before it. */
 export function trimLeases(state: State, effects: Effect[]): void {
+  const done = finishedLeaves(state);
   for (const worker of liveWorkers(state)) {
     const { lease: held } = worker;
-    if (held !== null && !held.check) shrink(worker, wholeUntil(state, held), effects);
+    if (held !== null && !held.check) shrink(worker, wholeUntil(done, held), effects);
   }
 }
 

@@ -2,8 +2,7 @@
  * Who may take part: joining, the canary that proves the device class, and leaving.
  */
 import type { FailureCode } from '../../shared/core/failures.ts';
-import { isNode, leavesOf } from '../../shared/core/tree.ts';
-import { takeBack, tellMoved } from './leases.ts';
+import { isWhole, takeBack, tellMoved } from './leases.ts';
 import type { CanaryStage, CoreEvent, Effect, State } from './state.ts';
 import { releaseSurvey } from './survey.ts';
 
@@ -134,12 +133,9 @@ export function admit(
       ? 'its canary equals the device class of the run'
       : 'its canary differs and mixed devices are allowed: the run is not reproducible',
   });
-  for (const { node, leaves } of event.held) {
-    if (!isNode(node, state.plan.leaves) || state.offers.length >= state.plan.leaves) continue;
-    const [first, end] = leavesOf(node, state.plan.leaves);
-    const whole = leaves.length === end - first && leaves.every((r, i) => r.leaf === first + i);
-    if (whole) state.offers.push({ node, worker: worker.id, leaves });
-  }
+  for (const { node, leaves } of event.held)
+    if (state.offers.length < state.plan.leaves && isWhole(node, leaves, state.plan.leaves))
+      state.offers.push({ node, worker: worker.id, leaves });
 }
 
 /** Ends a worker's connection, forgets it and opens its leaves for others. */

@@ -4,10 +4,10 @@
  * First result wins. Every result is an opinion on its leaves too, which must equal the others'
  * (`opinions.ts`): if it does not, some machine computes wrongly and the run does not just choose.
  */
-import { isNode, leavesOf, rootOf } from '../../shared/core/tree.ts';
+import { leavesOf } from '../../shared/core/tree.ts';
 import { noteLeaves } from './deadlines.ts';
 import { fail } from './fail.ts';
-import { finishedLeaves, tellMoved, trimLeases } from './leases.ts';
+import { finishedLeaves, isWhole, tellMoved, trimLeases } from './leases.ts';
 import { expel } from './membership.ts';
 import { noteOpinion } from './opinions.ts';
 import type { CoreEvent, Effect, FinishedNode, LeafReport, State, WorkerState } from './state.ts';
@@ -44,7 +44,7 @@ export function acceptNode(
     because.push(`ignored a result of ${worker.id}: it is of step ${event.step}, not open`);
     return;
   }
-  if (!isWhole(event, state.plan.leaves)) {
+  if (!isWhole(event.node, event.leaves, state.plan.leaves)) {
     const message = 'its leaves do not make the node that it names';
     expel(state, worker.id, 'bad-message', message, effects, because);
     return;
@@ -108,15 +108,6 @@ function endLease(
     lease.first = end;
   }
   return { leased: true, check: lease.check };
-}
-
-/** A node of this tree, with one report for each of its leaves in order. */
-function isWhole({ node, leaves }: Of<'node-ready'>, count: number): boolean {
-  if (!isNode(node, count)) return false;
-  // The root is never sent, its two children are.
-  if (node.level > 0 && node.level === rootOf(count).level) return false;
-  const [first, end] = leavesOf(node, count);
-  return leaves.length === end - first && leaves.every((r, i) => r.leaf === first + i);
 }
 
 function nonFinite(

@@ -73,7 +73,7 @@ function rangeServer(body: Buffer, asked: (string | undefined)[], cut = 0): Answ
     }
     response.writeHead(start > 0 ? 206 : 200, headers);
     if (asked.length > cut) response.end(rest);
-    else response.write(rest.subarray(0, rest.length >> 1), () => response.destroy());
+    else response.write(rest.subarray(0, rest.length >> 1), () => response.socket?.end());
   };
 }
 
@@ -112,11 +112,7 @@ test('a connection that breaks is gone on with by Range, within one call and ove
   const to = join(scratch(t), 'flowers');
   assert.equal((await get(url, to)).code, 0);
   assert.equal(asked.length, 3);
-  // An answer that breaks off before its first byte is asked for from the start again.
-  assert.ok(
-    asked.slice(1).some((range) => /^bytes=\d+-$/.test(range ?? '')),
-    asked.join(),
-  );
+  assert.match(asked[2] ?? '', /^bytes=\d+-$/);
 
   const other = join(scratch(t), 'flowers');
   mkdirSync(other);

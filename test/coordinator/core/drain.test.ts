@@ -91,7 +91,7 @@ test('what is brought along too late, twice or in pieces that are no node is lef
     worker: 'a',
     stages,
     description: '',
-    held: [broken, beyond, twice, twice],
+    held: [held(4, 0, 2), broken, beyond, twice, twice],
   });
   assert.equal(run.state.finished.length, 1);
   run.finish('a');
