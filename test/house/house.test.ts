@@ -36,7 +36,8 @@ const folders = [
   'worker',
 ];
 const tops = readdirSync(root, { withFileTypes: true })
-  .filter((entry) => entry.isFile() && entry.name !== 'package-lock.json')
+  // In a linked working tree `.git` is a file.
+  .filter((entry) => entry.isFile() && !['package-lock.json', '.git'].includes(entry.name))
   .map((entry) => entry.name);
 const files = [...tops, ...folders.flatMap(under)].filter((path) => !path.endsWith('.tsbuildinfo'));
 const sources = files.filter((path) => /\.(ts|mjs|js)$/.test(path));
