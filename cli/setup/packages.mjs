@@ -55,8 +55,8 @@ export async function ensurePackages(root, say) {
   if (missing === null) return;
   say(`installing npm packages (${missing}) …`);
   const script = process.env['npm_execpath'] ?? '';
-  // Not `npm ci`: that refuses a lock file in which the binaries of a platform are missing, and a
-  // registry mirror that lacks them writes such lock files. Versions and hashes hold all the same.
+  // Not `npm ci`: that begins by deleting node_modules, and TensorFlow and its addon with it. What
+  // the lock file says of versions and hashes holds all the same.
   const args = ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'];
   const options = { cwd: root, timeoutMs: npmTimeoutMs, show: true };
   const outcome =

@@ -300,6 +300,22 @@ test('npm packages are compared with the lock file, other platforms aside', (t) 
   assert.match(packagesMissing(root) ?? '', /gone/);
 });
 
+test('the lock file names the binaries of every platform, so `npm ci` takes it, and no host', () => {
+  const text = readFileSync(new URL('../../../package-lock.json', import.meta.url), 'utf8');
+  type Locked = { optionalDependencies?: Record<string, string>; integrity?: string };
+  const packages = JSON.parse(text).packages as Record<string, Locked>;
+  for (const [path, locked] of Object.entries(packages)) {
+    if (path !== '') assert.match(locked.integrity ?? '', /^sha512-/, path);
+    for (const name of Object.keys(locked.optionalDependencies ?? {})) {
+      assert.ok(
+        `node_modules/${name}` in packages,
+        `${path} may need ${name}: not in the lock file`,
+      );
+    }
+  }
+  assert.doesNotMatch(text, /"resolved"/);
+});
+
 test('of several installers one works at a time', async (t) => {
   const path = join(scratch(t), 'lock');
   let inside = 0;
