@@ -189,7 +189,10 @@ export function prepare(argv: readonly string[], io: Io): Job | number {
 /** One line for people, the code for programs, the stack for those who ask. */
 function report(error: unknown, io: Io, verbose: boolean): number {
   const failure = asFailure(error);
-  io.stderr.write(`tandem: ${printable(failure.message)} (${failure.code})\n`);
+  // A supervisor is told, and says it once in its own words.
+  if (io.toParent === undefined || verbose) {
+    io.stderr.write(`tandem: ${printable(failure.message)} (${failure.code})\n`);
+  }
   io.toParent?.({ failure: { code: failure.code, message: failure.message } });
   if (verbose) {
     for (let at: unknown = failure; at instanceof Error; at = at.cause) {

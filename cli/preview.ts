@@ -2,7 +2,8 @@
  * View pairs of the first images of a run's stream, as its workers would make them.
  *
  * The same order, decoding, draws and graph of augmentation as in training, so what is looked at
- * is what the network sees. Computed in this process, without coordinator or worker.
+ * is what the network sees. Computed without coordinator or worker, in the process of
+ * `preview-child.ts`.
  */
 import { writeFile } from 'node:fs/promises';
 import { architecture } from '../shared/core/architecture.ts';
@@ -14,7 +15,6 @@ import { sampleAt } from '../shared/core/order.ts';
 import type { DecodedImage, Sample } from '../shared/core/sample.ts';
 import type { Compute } from '../shared/ports/compute.ts';
 import { createCompute } from '../worker/compute/compute.ts';
-import { computeEnvironment } from '../worker/compute/environment.ts';
 import { decodeImage, grayImage } from '../worker/shell/decode.ts';
 import { type KnownImage, prepareLeaf } from '../worker/shell/leaf-input.ts';
 import { contactSheet } from './contact-sheet.ts';
@@ -64,8 +64,6 @@ export async function writePreview(options: PreviewOptions): Promise<number> {
     return { image, gray: false };
   };
   const { input } = await prepareLeaf(method, samples, 0, 0, imageOf);
-  // TensorFlow reads these when it is loaded, which is now.
-  Object.assign(process.env, computeEnvironment(process.env, { precision: 'f32' }));
   const compute = await computeFor(config.backend, method);
   try {
     const view1 = await compute.view(input.pixels, input.view1);

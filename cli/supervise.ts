@@ -114,13 +114,15 @@ export async function superviseTrain(options: SuperviseOptions): Promise<void> {
       if (failure !== null && failures[failure.code].remedy === 'stop')
         throw new Failure(failure.code, failure.message);
       deaths = performance.now() - began > quickMs ? 1 : deaths + 1;
+      const how =
+        killedBy ?? (failure ? `${failure.message}, ${failure.code}` : `exit code ${code}`);
       if (deaths > deathsMax)
         throw new Failure(
           'too-many-restarts',
-          `${what} died ${deaths} times in a row (last: ${killedBy ?? `exit code ${code}`}); ` +
+          `${what} died ${deaths} times in a row (last: ${how}); ` +
             'what it said stands above, and --verbose says more',
         );
-      options.note(`${what} died (${killedBy ?? `exit code ${code}`}) and is started again`);
+      options.note(`${what} died (${how}) and is started again`);
       await sleep(backoffMs[deaths - 1] ?? 4000, undefined, { signal: over.signal }).catch(
         () => undefined,
       );

@@ -4,7 +4,12 @@
  */
 import { openDataset } from '../../shared/adapters/open-dataset.ts';
 import { camelCase, optionTable } from '../../shared/core/option-table.ts';
-import type { Config, ConfigSources } from '../../shared/core/config.ts';
+import {
+  type Config,
+  type ConfigSources,
+  configWarnings,
+  methodOf,
+} from '../../shared/core/config.ts';
 import { Failure } from '../../shared/core/failures.ts';
 import { type CommandSpec, declareOptions, readConfig } from '../command.ts';
 import { configSchemaText } from '../config-schema.ts';
@@ -37,6 +42,21 @@ export function configText(config: Config, sources: ConfigSources): string {
   return lines.join('\n');
 }
 
+/** What a run with so many images would warn of, and what it would be refused for. */
+function soundness(
+  config: Config,
+  images: number | null,
+): { warnings: string[]; refused: Failure | null } {
+  if (images === null) return { warnings: [], refused: null };
+  try {
+    methodOf(config, images);
+  } catch (error) {
+    if (error instanceof Failure) return { warnings: [], refused: error };
+    throw error;
+  }
+  return { warnings: configWarnings(config, images).map(({ message }) => message), refused: null };
+}
+
 export const configPrintCommand: CommandSpec = {
   name: 'config print',
   positional: '',
@@ -63,6 +83,7 @@ export const configPrintCommand: CommandSpec = {
           ? null
           : (await openDataset(config.data).index(undefined, signal)).samples.length;
       const derived = derive(config, images);
+      const { warnings, refused } = soundness(config, images);
       if (config.json) {
         const options = Object.fromEntries(
           optionTable.map(({ name, group }) => {
@@ -70,12 +91,15 @@ export const configPrintCommand: CommandSpec = {
             return [name, { value: config[key], source: sources[key], group }];
           }),
         );
-        io.stdout.write(`${JSON.stringify({ options, derived })}\n`);
+        io.stdout.write(`${JSON.stringify({ options, derived, warnings })}\n`);
+        if (refused !== null) throw refused;
         return 0;
       }
       const rows = derivedRows(derived, config).map(([name, value]) => `# ${name}: ${value}`);
       const text = [configText(config, sources), '', '# What follows from it.', ...rows, ''];
+      for (const message of warnings) text.splice(-1, 0, `# warning: ${message}`);
       io.stdout.write(text.join('\n'));
+      if (refused !== null) throw refused;
       return 0;
     };
   },

@@ -12,6 +12,7 @@ import { type CommandSpec, declareOptions, flagLayer } from '../command.ts';
 import { contactTilesMax } from '../contact-sheet.ts';
 import { withData } from '../data-option.ts';
 import { printable } from '../format.ts';
+import { previewInChild } from '../preview-child.ts';
 
 export const dataPreviewCommand: CommandSpec = {
   name: 'data preview',
@@ -48,9 +49,8 @@ export const dataPreviewCommand: CommandSpec = {
       throw new Failure('bad-option', message);
     }
     return async (signal) => {
-      const { writePreview } = await import('../preview.ts');
       const say = (line: string): unknown => quiet || io.stderr.write(`${printable(line)}\n`);
-      const pairs = await writePreview({ config, count: Number(count), out, signal, say });
+      const pairs = await previewInChild({ config, count: Number(count), out, signal, say });
       const line = `${out}: ${pairs} pairs: each image, its view 1 and its view 2`;
       io.stdout.write(`${flags['json'] === true ? JSON.stringify({ out, pairs }) : line}\n`);
       return 0;

@@ -6,6 +6,7 @@
  * started again: its result is printed.
  */
 import { statSync } from 'node:fs';
+import { rmdir } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { makeFolder } from '../../shared/adapters/durable.ts';
 import {
@@ -30,15 +31,9 @@ import { isComplete, resultBlock, resultObject } from '../result.ts';
 import { chanceOf, freeBytesAt, imagesOf, makeRunFolder, summaryOf } from '../run-folder.ts';
 import { checkNats, startBroker } from '../nats-broker.ts';
 import { superviseTrain } from '../supervise.ts';
+import { isChatter, withoutStamp } from '../tensorflow-lines.ts';
 
 const notedMax = 100;
-
-/** Lines in which TensorFlow tells about itself; warnings and errors (W, E) are no chatter. */
-function isChatter(line: string): boolean {
-  return /^(I\d{4} |WARNING: All log messages before absl|To enable the following instr)/.test(
-    line,
-  );
-}
 
 function isFailureCode(code: string): code is FailureCode {
   return Object.hasOwn(failures, code);
@@ -129,8 +124,9 @@ async function train(asked: Config, context: CommandContext, signal: AbortSignal
   const noted = new Set<string>();
   const note = (line: string): void => {
     // Two workers often say the same: once is enough, up to a bound.
-    if (!verbose && (isChatter(line) || noted.has(line))) return;
-    if (noted.size < notedMax) noted.add(line);
+    const text = withoutStamp(line);
+    if (!verbose && (isChatter(line) || noted.has(text))) return;
+    if (noted.size < notedMax) noted.add(text);
     if (quiet) io.stderr.write(`${printable(line)}\n`);
     else drawing.note(printable(line));
   };
@@ -143,6 +139,8 @@ async function train(asked: Config, context: CommandContext, signal: AbortSignal
   } finally {
     await broker?.close();
     summary = await drawing.end();
+    // Nothing came of it: no empty folder stays behind. One that holds anything is not removed.
+    await rmdir(run).catch(() => undefined);
   }
   if (summary.failure !== null) {
     const { code, message } = summary.failure;

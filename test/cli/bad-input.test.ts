@@ -431,6 +431,12 @@ const table: Bad[] = [
     says: /--out .* no folder/,
   },
   {
+    what: 'a config print of what a run would refuse',
+    argv: () => ['config', 'print', '--data', 'synthetic:100'],
+    code: 'bad-option',
+    says: /more than the 100 of the data set: use --batch 96 or less/,
+  },
+  {
     what: 'an address in the environment that is none',
     argv: () => ['status'],
     env: { TANDEM_COORDINATOR: 'everywhere' },
@@ -491,6 +497,14 @@ for (const { what, argv, code, says, env } of table) {
     });
   });
 }
+
+test('train says what its coordinator refused once, and leaves no empty folder behind', async () => {
+  const run = join(base, 'never-begun');
+  const { code, out, err } = await command(['train', '--data', 'synthetic:100', '--run', run]);
+  assert.equal(code, 64);
+  assert.equal(`${out}${err}`.split('use --batch 96 or less').length, 2);
+  assert.equal(statSync(run, { throwIfNoEntry: false }), undefined);
+});
 
 test('odd but good: these images are taken, not refused', async () => {
   const noise = await sharp({

@@ -39,7 +39,11 @@ for (const folder of ['photos', 'DIR', 'runs/0001', 'deploy']) {
   mkdirSync(join(home, folder), { recursive: true });
 }
 const photo = sharp({ create: { width: 40, height: 30, channels: 3, background: '#c83' } });
-for (const folder of ['photos', 'DIR']) await photo.jpeg().toFile(join(home, folder, 'a.jpg'));
+// As many as the defaults need for a batch.
+const bytes = await photo.jpeg().toBuffer();
+for (const folder of ['photos', 'DIR']) {
+  for (let i = 0; i < 130; i++) writeFileSync(join(home, folder, `${i}.jpg`), bytes);
+}
 writeFileSync(join(home, 'runs/0001/config.yaml'), 'data: synthetic\n');
 for (const name of readdirSync(join(root, 'deploy')).filter((file) => file.endsWith('.yaml'))) {
   writeFileSync(join(home, 'deploy', name), readFileSync(join(root, 'deploy', name)));
