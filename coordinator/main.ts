@@ -13,14 +13,16 @@ import {
   TrainingService,
   tunedServer,
 } from '../shared/adapters/grpc.ts';
+import { type HealthServer, serveHealth } from '../shared/adapters/health.ts';
 import { architecture } from '../shared/core/architecture.ts';
 import { type Config, isLoopback, parseAddress } from '../shared/core/config.ts';
 import type { EventBody } from '../shared/core/events.ts';
 import { asFailure, Failure } from '../shared/core/failures.ts';
-import { emptySummary, fold } from '../shared/core/summary.ts';
+import { emptySummary, fold, type RunSummary } from '../shared/core/summary.ts';
 import { protoVersion, silenceMs } from '../shared/wire/limits.ts';
 import { initialState, lastStep, type Plan } from './core/state.ts';
 import { clearUnfinished } from './shell/checkpoints.ts';
+import { finishedServer } from './shell/finished-run.ts';
 import { type FinalCheckpoint, finalCheckpoint } from './shell/save-checkpoint.ts';
 import { openEventLog } from './shell/event-log.ts';
 import { openLedger } from './shell/ledger-file.ts';
@@ -66,12 +68,35 @@ export interface CoordinatorResult extends FinalCheckpoint {
 /** Serves a run to its end (or its stop). Rejects with a `Failure`. */
 export async function runCoordinator(options: CoordinatorOptions): Promise<CoordinatorResult> {
   let listen = listenAddress(options.config);
-  for (;;) {
-    const life = await serve(options, listen);
-    if (life.kind === 'ended') return life.result;
-    // The next life begins before the steps in question, where its workers look for it.
-    listen = life.listen;
+  const { config } = options;
+  const health = config.health === null ? null : await serveHealth(config.health);
+  if (health !== null) (options.announce ?? options.say)(`health on ${health.address}`);
+  try {
+    for (;;) {
+      const life = await serve(options, listen, health);
+      listen = life.listen;
+      // The next life begins before the steps in question, where its workers look for it.
+      if (life.kind === 'rewind') continue;
+      await linger(options, life, health);
+      return life.result;
+    }
+  } finally {
+    health?.close();
   }
+}
+
+/** Answers those who come late, for as long as was asked. */
+async function linger(options: CoordinatorOptions, life: Ended, health: HealthServer | null) {
+  const { config, signal, announce, say } = options;
+  if (config.linger === 0 || signal.aborted) return;
+  const { run } = life.result;
+  const { generation, summary } = life;
+  const server = finishedServer({ name: basename(run), generation, summary });
+  const port = await bind(server, life.listen);
+  health?.setReady(true);
+  (announce ?? say)(`the run is over; port ${port} says so for ${config.linger} seconds`);
+  await sleep(1000 * config.linger, undefined, { signal }).catch(() => undefined);
+  await closeServer(server);
 }
 
 interface Listen {
@@ -79,10 +104,23 @@ interface Listen {
   port: number;
 }
 
-type Life = { kind: 'ended'; result: CoordinatorResult } | { kind: 'rewind'; listen: Listen };
+interface Ended {
+  kind: 'ended';
+  result: CoordinatorResult;
+  generation: number;
+  summary: RunSummary;
+  /** Where it listened, the port as chosen. */
+  listen: Listen;
+}
+
+type Life = Ended | { kind: 'rewind'; listen: Listen };
 
 /** One generation of the coordinator. */
-async function serve(options: CoordinatorOptions, listen: Listen): Promise<Life> {
+async function serve(
+  options: CoordinatorOptions,
+  listen: Listen,
+  probes: HealthServer | null,
+): Promise<Life> {
   const { config, signal, say } = options;
   const opened = await openRun(config, options.onIndex ?? (() => undefined), signal);
   const { folder, generation, run, samples, dataset } = opened;
@@ -176,7 +214,8 @@ async function serve(options: CoordinatorOptions, listen: Listen): Promise<Life>
     await events.close();
     await ledger?.close();
     await clearAddress(folder, generation);
-    return { kind: 'ended', result: { ...last, run: folder, stopped } };
+    const result = { ...last, run: folder, stopped };
+    return { kind: 'ended', result, generation, summary, listen };
   }
   const watchServers = await openWatchServers(context, () => loop.state, options.announce ?? say);
   context.publisher = openPublisher(context, say);
@@ -210,6 +249,7 @@ async function serve(options: CoordinatorOptions, listen: Listen): Promise<Life>
   const address = `${listen.host.includes(':') ? `[${listen.host}]` : listen.host}:${port}`;
   await writeAddress(folder, { address, pid: process.pid, generation });
   options.onListening?.(address, folder);
+  probes?.setReady(true);
 
   const tick = setInterval(() => loop.dispatch({ kind: 'tick' }), 1000);
   const stop = () =>
@@ -221,6 +261,7 @@ async function serve(options: CoordinatorOptions, listen: Listen): Promise<Life>
   clearInterval(tick);
   signal.removeEventListener('abort', stop);
   health.setStatus('', 'NOT_SERVING');
+  probes?.setReady(false);
   await events.close();
   await watchServers.close();
   for (const link of context.links.values()) link.close('the run ended');
@@ -230,9 +271,11 @@ async function serve(options: CoordinatorOptions, listen: Listen): Promise<Life>
   await context.ledger?.close();
   await clearAddress(folder, generation);
   if (ended.kind === 'failed') throw ended.failure;
-  if (ended.kind === 'rewind') return { kind: 'rewind', listen: { host: listen.host, port } };
+  const bound = { host: listen.host, port };
+  if (ended.kind === 'rewind') return { kind: 'rewind', listen: bound };
   const { checkpoint, stopped } = ended;
-  return { kind: 'ended', result: { ...checkpoint, run: folder, stopped } };
+  const result = { ...checkpoint, run: folder, stopped };
+  return { kind: 'ended', result, generation, summary: context.summary, listen: bound };
 }
 
 function listenAddress(config: Config): Listen {

@@ -6,6 +6,7 @@ import sharp from 'sharp';
 import { architecture } from '../shared/core/architecture.ts';
 import { Failure } from '../shared/core/failures.ts';
 import type { Backend, Method, Precision } from '../shared/core/method.ts';
+import { serveHealth } from '../shared/adapters/health.ts';
 import { openDataset } from '../shared/adapters/open-dataset.ts';
 import type { Compute } from '../shared/ports/compute.ts';
 import { computeEnvironment } from './compute/environment.ts';
@@ -24,6 +25,8 @@ export interface WorkerOptions {
   signal: AbortSignal;
   /** After the signal it stays so long for what it holds to be fetched, milliseconds; 20,000. */
   graceMs?: number;
+  /** HOST:PORT that answers health probes, or null. */
+  health?: string | null;
   say?: (line: string) => void;
   /** The variables that TensorFlow may see; by default the allow-list. Tests replace it. */
   environment?: Record<string, string>;
@@ -38,7 +41,8 @@ export interface WorkerOptions {
 export async function runWorker(options: WorkerOptions): Promise<boolean> {
   adoptEnvironment(options.environment ?? environmentFor('f32'));
   const { coordinator, data, signal } = options;
-  return runSession({
+  const health = options.health ? await serveHealth(options.health) : null;
+  const session = runSession({
     coordinator,
     name: options.name ?? `${hostname()}-${process.pid}`,
     dataset: data === null ? null : openDataset(data),
@@ -47,7 +51,9 @@ export async function runWorker(options: WorkerOptions): Promise<boolean> {
     signal,
     graceMs: options.graceMs ?? graceMsPreset,
     say: options.say ?? (() => undefined),
+    onAdmitted: (admitted) => health?.setReady(admitted),
   });
+  return session.finally(() => health?.close());
 }
 
 const same = (compute: Compute): Compute => compute;

@@ -54,8 +54,9 @@ export const coordinatorCommand: CommandSpec = {
           ? drawRun(run, await summaryOf(run), quiet ? silent : people, io)
           : null;
       const note = drawing?.note ?? ((line: string) => void people.write(`${line}\n`));
+      let stopped = true;
       try {
-        await runCoordinator({
+        const result = await runCoordinator({
           config: { ...config, run },
           signal,
           announce: (line) => note(line),
@@ -69,13 +70,15 @@ export const coordinatorCommand: CommandSpec = {
             drawing?.note(`listening on ${address}, run folder ${run}`);
           },
         });
+        stopped = result.stopped;
       } finally {
         await drawing?.end();
       }
       if (config.json) {
         io.stdout.write(`${JSON.stringify(resultObject(await summaryOf(run), run))}\n`);
       }
-      return signal.aborted ? 130 : 0;
+      // A signal after the last step ends the lingering, not the run.
+      return signal.aborted && stopped ? 130 : 0;
     };
   },
 };

@@ -32,7 +32,8 @@ export const workerCommand: CommandSpec = {
     command.option('--coordinator <HOST:PORT>', 'where it listens (or TANDEM_COORDINATOR)');
     command.option('--name <NAME>', 'a name for events and status');
     command.option('--grace <SECONDS>', 'after SIGTERM: how long to stay for what it holds (20)');
-    declareOptions(command, ['run', ...workerOptionNames]);
+    command.option('--until-done', 'told to leave before the run is over: exit with 75, not 0');
+    declareOptions(command, ['run', 'health', ...workerOptionNames]);
   },
   prepare(args, flags, { io }) {
     if (args[0] !== undefined) throw new Failure('bad-option', `unexpected "${args[0]}".`);
@@ -65,7 +66,7 @@ export const workerCommand: CommandSpec = {
         throw new Failure('coordinator-unreachable', message);
       }
       const { runWorker } = await import('../../worker/main.ts');
-      const { data, backend, requireGpu } = config;
+      const { data, backend, requireGpu, health } = config;
       const identity = typeof name === 'string' ? { name } : {};
       const say = (line: string): unknown => io.stderr.write(`${printable(line)}\n`);
       const common = { coordinator: address, data, backend, requireGpu, signal };
@@ -74,9 +75,12 @@ export const workerCommand: CommandSpec = {
         ...common,
         ...identity,
         graceMs,
+        health,
         say: (line) => void say(line),
       });
-      return signal.aborted && !left ? 130 : 0;
+      if (signal.aborted && !left) return 130;
+      // Whoever counts a 0 as "the work is done" must not count a worker that was sent away.
+      return signal.aborted && flags['untilDone'] === true ? 75 : 0;
     };
   },
 };

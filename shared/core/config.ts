@@ -70,6 +70,9 @@ export interface Config {
   dashboard: string | null;
   dashboardTokenFile: string | null;
   metrics: string | null;
+  health: string | null;
+  /** Seconds. */
+  linger: number;
   listen: string;
   insecure: boolean;
   json: boolean;

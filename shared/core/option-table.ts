@@ -182,6 +182,22 @@ export const optionTable: readonly OptionSpec[] = [
     { kind: 'listen' },
     'serve figures for Prometheus under /metrics',
   ),
+  row(
+    'operation',
+    'health',
+    'HOST:PORT',
+    null,
+    { kind: 'listen' },
+    'answer gRPC health probes there, in plain text and nothing else',
+  ),
+  row(
+    'operation',
+    'linger',
+    'SECONDS',
+    0,
+    whole(0, 2_000_000),
+    'after the end: tell workers that come late that the run is over',
+  ),
   row('operation', 'listen', 'HOST:PORT', '127.0.0.1:0', { kind: 'listen' }, 'port 0: a free one'),
   row(
     'operation',

@@ -43,7 +43,7 @@ export const rooms: readonly Room[] = [
   room(
     'shared/adapters',
     ['shared/core', 'shared/ports', 'shared/wire'],
-    ['@grpc/grpc-js', '@grpc/proto-loader', 'nats', 'node', 'sharp'],
+    ['@grpc/grpc-js', '@grpc/proto-loader', 'grpc-health-check', 'nats', 'node', 'sharp'],
   ),
   room('dashboard', ['shared/core'], ['node']),
   pure('coordinator/core', ['shared/core']),

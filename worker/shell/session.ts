@@ -41,6 +41,8 @@ export interface SessionOptions {
   signal: AbortSignal;
   /** After the signal the worker stays so long for what it holds to be fetched, milliseconds. */
   graceMs: number;
+  /** Whether a coordinator counts on this worker, each time that it changes. */
+  onAdmitted?: (admitted: boolean) => void;
   say: (line: string) => void;
 }
 
@@ -116,6 +118,7 @@ export function runSession(options: SessionOptions): Promise<boolean> {
     }
 
     function hangUp(): void {
+      options.onAdmitted?.(false);
       if (heartbeat) clearInterval(heartbeat);
       gradients?.end();
       stream?.end();
@@ -149,6 +152,7 @@ export function runSession(options: SessionOptions): Promise<boolean> {
       if (message.welcome) dispatch({ kind: 'welcomed', welcome: message.welcome });
       else if (message.admitted) {
         identity = message.admitted.identity;
+        options.onAdmitted?.(true);
         dispatch({ kind: 'admitted' });
       } else if (message.lease)
         dispatch({ kind: 'tasked', task: { kind: 'lease', ...message.lease } });

@@ -1,0 +1,39 @@
+/** The end of a run as a cluster sees it: probes, late workers, a coordinator started once more. */
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { it } from 'node:test';
+import { runClient } from '../../shared/adapters/run-client.ts';
+import { probe } from '../support/health-probe.ts';
+import { addressOf, endedWith, scratch, startTandem } from '../support/processes.ts';
+
+const tiny = [
+  ...['--data', 'synthetic:16', '--model', 'resnet18-cifar', '--size', '8'],
+  ...['--batch', '4', '--micro-batch', '2', '--steps', '1', '--linger', '600'],
+];
+
+it('a run that is over says so to late workers, also after a restart', async (t) => {
+  const run = join(scratch(t), 'run');
+  const args = ['coordinator', ...tiny, '--run', run, '--health', '127.0.0.1:0', '--verbose'];
+  const first = startTandem(t, args);
+  const address = await addressOf(first);
+  const health = /health on (\S+)/.exec(first.out())?.[1] ?? '';
+  assert.equal(await probe(t, health, 'ready'), 'SERVING');
+  const worker = startTandem(t, ['worker', '--coordinator', address, '--until-done']);
+  assert.equal(await endedWith(worker, first), 0, worker.err());
+  const late = startTandem(t, ['worker', '--coordinator', address, '--until-done']);
+  assert.equal(await late.ended, 0, late.err());
+  assert.match(late.err(), /the run is over at step 1 of 1/);
+  assert.equal((await runClient(address).status()).step, 1);
+  assert.equal(await probe(t, health, 'ready'), 'SERVING');
+  first.process.kill('SIGTERM');
+  assert.equal(await first.ended, 0, 'a signal after the end is no interruption');
+
+  const again = startTandem(t, [...args, '--listen', address]);
+  const later = startTandem(t, ['worker', '--coordinator', address]);
+  assert.equal(await endedWith(later, again), 0, later.err());
+  assert.match(later.err(), /the run is over at step 1 of 1/);
+  again.process.kill('SIGTERM');
+  assert.equal(await again.ended, 0);
+  assert.equal(readdirSync(join(run, 'generations')).length, 2);
+});
