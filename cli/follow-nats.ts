@@ -4,6 +4,10 @@
  * The live wire is core NATS, which may skip. What it skips is read from the run's stream where the
  * server keeps one, else from `refill` (the coordinator, or the run folder); what cannot be had is
  * reported. Heartbeats tell of events that were missed at the end, where no later one shows the gap.
+ *
+ * The wire may also run ahead of the stream: a server that came back with an older store refuses an
+ * event that does not follow its last one, and sends it to listeners all the same. Such an event is
+ * passed over and read in its place, once the publisher has filled the stream up to it.
  */
 import { basename } from 'node:path';
 import { connect, type NatsConnection } from 'nats';
@@ -12,6 +16,7 @@ import {
   type NatsTarget,
   withoutSecret,
 } from '../shared/adapters/nats-connection.ts';
+import { messages } from '../shared/adapters/nats-messages.ts';
 import { KeptEvents } from '../shared/adapters/nats-stream-reader.ts';
 import type { RunEvent } from '../shared/core/events.ts';
 import { Failure } from '../shared/core/failures.ts';
@@ -30,11 +35,10 @@ export interface FollowNatsOptions {
   onGap?: ((first: number, last: number) => void) | undefined;
 }
 
-const queueMax = 10_000;
 const refillMs = 10_000;
-/** How often the stream is looked at where nothing comes by itself, milliseconds. */
-const lookMs = 2000;
 const connectMs = 5000;
+/** How long the stream may lack what was heard before it counts as lost, milliseconds. */
+const patienceMs = 60_000;
 
 /** Subject of all events of a run; `*` for every run on the server. */
 export function subjectOf(run: string | undefined): string {
@@ -48,65 +52,6 @@ async function connected(target: NatsTarget): Promise<NatsConnection> {
     const reason = cause instanceof Error ? cause.message : String(cause);
     const message = `no NATS server answers at ${withoutSecret(target.url)}: ${reason}. Check --nats.`;
     throw new Failure('coordinator-unreachable', message, { cause });
-  }
-}
-
-/** The newest number that a heartbeat tells of, or null where the message is none. */
-function beatOf(text: string): number | null {
-  try {
-    const { seq, kind } = JSON.parse(text) as { seq?: number; kind?: string };
-    return kind === undefined && Number.isSafeInteger(seq) ? (seq as number) : null;
-  } catch {
-    return null;
-  }
-}
-
-/** What comes on the wire: an event, or the word that there may be events up to a number. */
-type Heard = RunEvent | { told: number };
-
-/** Messages as they come, in a bounded queue; what finds it full shows as a gap. */
-async function* messages(
-  client: NatsConnection,
-  subject: string,
-  signal: AbortSignal,
-): AsyncIterable<Heard> {
-  const queue: Heard[] = [];
-  let wake: () => void = () => undefined;
-  const onAbort = (): void => wake();
-  signal.addEventListener('abort', onAbort);
-  const push = (heard: Heard | null): void => {
-    if (heard !== null && queue.length < queueMax) queue.push(heard);
-    wake();
-  };
-  const subscription = client.subscribe(subject, {
-    callback: (error, message) => {
-      if (error !== null) return;
-      const text = message.string();
-      const told = beatOf(text);
-      push(told === null ? parseEventLine(text) : { told });
-    },
-  });
-  const look = setInterval(() => queue.length === 0 && push({ told: 0 }), lookMs);
-  void client.closed().then(() => wake());
-  try {
-    // The subscription stands at the server before anybody looks at what came earlier.
-    await client.flush().catch(() => undefined);
-    push({ told: 0 });
-    while (!signal.aborted && !client.isClosed()) {
-      const heard = queue.shift();
-      if (heard !== undefined) {
-        yield heard;
-        continue;
-      }
-      await new Promise<void>((resolve) => {
-        wake = resolve;
-        if (queue.length > 0 || signal.aborted) resolve();
-      });
-    }
-  } finally {
-    clearInterval(look);
-    signal.removeEventListener('abort', onAbort);
-    if (!client.isClosed()) subscription.unsubscribe();
   }
 }
 
@@ -143,11 +88,15 @@ export async function* followNats(
   // Without a place to refill from, what came before the first message is not a gap but the past.
   let begun = options.refill !== undefined;
 
-  /** Everything before number `before`, in order; holes are told. */
+  /** Everything before number `before` that can be had, in order; holes in it are told. */
   async function* upTo(before: number): AsyncGenerator<RunEvent> {
-    for (const from of [kept.between(last, before, signal), refilled(options, last, before)]) {
+    for (const read of [
+      () => kept.between(last, before, signal),
+      () => refilled(options, last, before),
+      () => kept.between(last, before, signal, true),
+    ]) {
       if (last >= before - 1) return;
-      for await (const event of from) {
+      for await (const event of read()) {
         if (event.seq <= last) continue;
         if (event.seq > last + 1) onGap?.(last + 1, event.seq - 1);
         last = event.seq;
@@ -157,8 +106,17 @@ export async function* followNats(
     }
   }
 
+  /** Since when events were heard that the stream lacks, milliseconds; null while it lacks none. */
+  let lackingSince: number | null = null;
+  /** Will what is missing before a heard event still come into the stream? */
+  async function willCome(): Promise<boolean> {
+    if ((await kept.look()).kind === 'none') return false;
+    lackingSince ??= performance.now();
+    return performance.now() - lackingSince < patienceMs;
+  }
+
   try {
-    for await (const heard of messages(client, subjectOf(options.run), signal)) {
+    for await (const heard of messages(client, subjectOf(options.run), parseEventLine, signal)) {
       if (!ordered) {
         if (!('told' in heard)) yield heard;
         continue;
@@ -166,9 +124,10 @@ export async function* followNats(
       let event: RunEvent | null = null;
       let before = 0;
       if ('told' in heard) {
-        const bounds = await kept.bounds();
+        const state = await kept.look();
         // Without a stream a heartbeat is the only word of what was missed at the end.
-        before = (bounds?.last ?? (begun ? heard.told : 0)) + 1;
+        if (state.kind === 'kept') before = state.last + 1;
+        else before = state.kind === 'none' && begun ? heard.told + 1 : 0;
       } else {
         event = heard;
         before = heard.seq;
@@ -183,13 +142,19 @@ export async function* followNats(
       // Who leaves in the middle of a refill has missed nothing: what came before is not a gap.
       if (signal.aborted) return;
       if (event !== null && event.seq > last) {
-        if (begun && event.seq > last + 1) onGap?.(last + 1, event.seq - 1);
+        const gap = begun && event.seq > last + 1;
+        if (gap && (await willCome())) continue;
+        if (gap) onGap?.(last + 1, event.seq - 1);
         begun = true;
         last = event.seq;
         newest = event;
         yield event;
       }
-      if (newest !== null && isLast(newest) && ((await kept.bounds())?.last ?? 0) <= last) return;
+      if (newest === null) continue;
+      lackingSince = null;
+      if (!isLast(newest)) continue;
+      const state = await kept.look();
+      if (state.kind !== 'kept' || state.last <= last) return;
     }
   } finally {
     await client.close();

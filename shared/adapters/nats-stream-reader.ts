@@ -70,7 +70,13 @@ async function streamReader(
   };
 }
 
-/** The run's stream through outages: null while the server is away or keeps none. */
+/** What the server keeps of a run: numbers of its stream, nothing at all, or no word of it now. */
+export type Kept =
+  | { kind: 'kept'; first: number; last: number }
+  | { kind: 'none' }
+  | { kind: 'away' };
+
+/** The run's stream through outages: readable while the server is there and keeps one. */
 export class KeptEvents {
   readonly #client: NatsConnection;
   readonly #run: string | null;
@@ -89,25 +95,38 @@ export class KeptEvents {
     this.#parse = parse;
   }
 
-  async bounds(): Promise<{ first: number; last: number } | null> {
-    if (this.#run === null) return null;
+  async look(): Promise<Kept> {
+    if (this.#run === null) return { kind: 'none' };
     try {
-      if (this.#reader === null && performance.now() < this.#askAgainAt) return null;
+      if (this.#reader === null && performance.now() < this.#askAgainAt) return { kind: 'none' };
       this.#reader ??= await streamReader(this.#client, this.#run, this.#parse);
       if (this.#reader === null) this.#askAgainAt = performance.now() + askAgainMs;
-      return (await this.#reader?.bounds()) ?? null;
+      const bounds = await this.#reader?.bounds();
+      return bounds ? { kind: 'kept', ...bounds } : { kind: 'none' };
     } catch {
-      return null;
+      return { kind: 'away' };
     }
   }
 
-  /** Events (after, before) that the stream has, up to the first that it cannot give. */
-  async *between(after: number, before: number, signal: AbortSignal): AsyncGenerator<RunEvent> {
+  /**
+   * Events (after, before) that the stream has, without a hole, up to the first that it cannot give.
+   * With `leap`, what its limits have cut is left out.
+   */
+  async *between(
+    after: number,
+    before: number,
+    signal: AbortSignal,
+    leap = false,
+  ): AsyncGenerator<RunEvent> {
     let last = after;
     for (let tries = 0; tries < triesMax && last < before - 1; tries += 1) {
-      const bounds = await this.bounds();
-      if (bounds === null || this.#reader === null || bounds.first > last + 1) return;
-      const end = Math.min(before - 1, bounds.last);
+      const kept = await this.look();
+      if (kept.kind !== 'kept' || this.#reader === null) return;
+      if (kept.first > last + 1) {
+        if (!leap) return;
+        last = kept.first - 1;
+      }
+      const end = Math.min(before - 1, kept.last);
       try {
         for await (const event of this.#reader.range(last + 1, end, signal)) {
           if (event.seq !== last + 1) break;
