@@ -102,13 +102,18 @@ export function natsPublisher(options: PublisherOptions): EventPublisher {
     const faults: unknown[] = [];
     let underWay = 0;
     let wake: () => void = () => undefined;
+    // Of the content too: another run's event of this number is no duplicate, and ours does not
+    // follow it. The first one follows what was compared when the stream was claimed.
+    let before: string | null = null;
     const publish = async (event: RunEvent) => {
       try {
         const text = JSON.stringify(event);
+        const msgID = `${event.seq}-${crc32(text).toString(16)}`;
+        const follows = before === null ? {} : { lastMsgID: before };
+        before = msgID;
         await js.publish(eventSubject(run, event.kind), text, {
-          // Of the content too: another run's event of this number is no duplicate.
-          msgID: `${event.seq}-${crc32(text).toString(16)}`,
-          expect: { streamName: streamName(run), lastSequence: event.seq - 1 },
+          msgID,
+          expect: { streamName: streamName(run), lastSequence: event.seq - 1, ...follows },
         });
         acknowledged = Math.max(acknowledged, event.seq);
       } catch (error) {
