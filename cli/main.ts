@@ -21,6 +21,8 @@ import { dashboardCommand } from './commands/dashboard.ts';
 import { digestCommand } from './commands/digest.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { drainCommand } from './commands/drain.ts';
+import { exportCommand } from './commands/export.ts';
+import { importCommand } from './commands/import.ts';
 import { statusCommand } from './commands/status.ts';
 import { trainCommand } from './commands/train.ts';
 import { verifyCommand } from './commands/verify.ts';
@@ -39,6 +41,8 @@ export const commands: readonly CommandSpec[] = [
   drainCommand,
   digestCommand,
   verifyCommand,
+  exportCommand,
+  importCommand,
   dataGetCommand,
   dataInspectCommand,
   dataPreviewCommand,

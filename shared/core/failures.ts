@@ -44,6 +44,7 @@ export const failures = {
   'other-method': { remedy: 'stop', exit: 78, status: 'FAILED_PRECONDITION' },
   'ledger-damaged': { remedy: 'stop', exit: 65, status: 'DATA_LOSS' },
   'checkpoint-damaged': { remedy: 'stop', exit: 65, status: 'DATA_LOSS' },
+  'bad-weights': { remedy: 'stop', exit: 65, status: 'DATA_LOSS' },
   'not-verified': { remedy: 'stop', exit: 65, status: 'DATA_LOSS' },
   'not-deterministic': { remedy: 'stop', exit: 70, status: 'INTERNAL' },
   fenced: { remedy: 'stop', exit: 75, status: 'ABORTED' },

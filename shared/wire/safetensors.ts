@@ -5,6 +5,7 @@
  * checkpoint's bytes are a function of the run (NUMERICS 6). Names are sorted bytewise; the header
  * is padded with spaces to a multiple of 8 bytes.
  */
+import { parseHeader } from './safetensors-header.ts';
 
 export interface TensorEntry {
   name: string;
@@ -31,12 +32,15 @@ const elements = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
 export const byName = (a: TensorEntry, b: TensorEntry): number =>
   a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
 
-/** The header's bytes, with where each tensor lies in the file. Entries must be sorted by name. */
-export function encodeHeader(entries: readonly TensorEntry[]): {
-  header: Uint8Array;
-  tensors: LocatedTensor[];
-} {
-  const fields: string[] = [];
+/**
+ * The header's bytes, with where each tensor lies in the file. Entries must be sorted by name.
+ * `metadata` stands first, where any is given.
+ */
+export function encodeHeader(
+  entries: readonly TensorEntry[],
+  metadata: Readonly<Record<string, string>> | null = null,
+): { header: Uint8Array; tensors: LocatedTensor[] } {
+  const fields = metadata === null ? [] : [`"__metadata__":${JSON.stringify(metadata)}`];
   let end = 0;
   const spans = entries.map((entry, i) => {
     const previous = entries[i - 1];
@@ -73,17 +77,10 @@ export function headerLength(first8: Uint8Array): number {
 
 /** Where each tensor lies; `headerText` is the JSON header, `dataStart` its end in the file. */
 export function decodeHeader(headerText: string, dataStart: number): LocatedTensor[] {
-  const parsed = JSON.parse(headerText) as Record<
-    string,
-    { dtype: string; shape: number[]; data_offsets: [number, number] }
-  >;
-  return Object.entries(parsed)
-    .filter(([name]) => name !== '__metadata__')
-    .map(([name, field]) => {
-      if (field.dtype !== 'F32') throw new Error(`tensor ${name} is ${field.dtype}, not F32`);
-      const [start, end] = field.data_offsets;
-      if (end - start !== 4 * elements(field.shape))
-        throw new Error(`tensor ${name}: its shape and its bytes disagree`);
-      return { name, shape: field.shape, offset: dataStart + start, length: end - start };
-    });
+  return parseHeader(headerText).map(({ name, dtype, shape, start, end }) => {
+    if (dtype !== 'F32') throw new Error(`tensor ${name} is ${dtype}, not F32`);
+    if (end - start !== 4 * elements(shape))
+      throw new Error(`tensor ${name}: its shape and its bytes disagree`);
+    return { name, shape, offset: dataStart + start, length: end - start };
+  });
 }

@@ -6,12 +6,11 @@
  * image's mean gray, hue as a rotation in HSV. Every factor has a neutral value, so that all images
  * take the same path and a leaf has one shape.
  */
+import { imageNetMean, imageNetStd } from '../../shared/core/preprocessing.ts';
 import type { ViewInput } from '../../shared/core/view.ts';
 import { colourColumns } from '../../shared/core/view.ts';
 import { type Tensor2D, type Tensor3D, type Tensor4D, tf } from './tfjs.ts';
 
-const imageNetMean = [0.485, 0.456, 0.406];
-const imageNetStd = [0.229, 0.224, 0.225];
 /** ITU-R 601 luma as torchvision rounds it. */
 const grayWeights = [0.2989, 0.587, 0.114] as const;
 
@@ -76,7 +75,7 @@ export function augment(pixels: Tensor4D, view: ViewTensors): Tensor4D {
 
 /** What the network takes: ImageNet's mean 0 and standard deviation 1. */
 export function standardise(view: Tensor4D): Tensor4D {
-  return tf.tidy(() => tf.div(tf.sub(view, imageNetMean), imageNetStd));
+  return tf.tidy(() => tf.div(tf.sub(view, [...imageNetMean]), [...imageNetStd]));
 }
 
 /** matrix [m, out, in] on the rows of x [m, in, 3, columns] → [m, out, 3, columns] */
