@@ -24,6 +24,7 @@ import { initialState, lastStep, type Plan } from './core/state.ts';
 import { clearUnfinished } from './shell/checkpoints.ts';
 import { finishedServer } from './shell/finished-run.ts';
 import { type FinalCheckpoint, finalCheckpoint } from './shell/save-checkpoint.ts';
+import { earlyWeights } from './shell/early-weights.ts';
 import { openEventLog } from './shell/event-log.ts';
 import { openLedger } from './shell/ledger-file.ts';
 import { lossPicture } from './shell/loss-picture.ts';
@@ -187,6 +188,7 @@ async function serve(
     summary,
     publisher: null,
     review,
+    early: earlyWeights(),
     meter: stepMeter(),
     links: new Map(),
     saving: Promise.resolve(),

@@ -15,6 +15,7 @@ import { sgdStep, updateStatistics } from '../../shared/core/update.ts';
 import { sha256Of } from '../../shared/adapters/fingerprint.ts';
 import { bucketCredit, bucketElements } from '../../shared/wire/limits.ts';
 import { bytesOf, copyFloats } from '../../shared/wire/tensors.ts';
+import type { EarlyWeights } from './early-weights.ts';
 import { type ModelState, nextIsFree, type StateHashes } from './model-state.ts';
 
 /** Where the gradient of a finished node can be pulled. */
@@ -62,6 +63,8 @@ export interface ReduceTask {
   /** In tree order. */
   sources: NodeSource[];
   progress: ReduceProgress;
+  /** Hears how far the new weights are made. */
+  early: EarlyWeights;
   signal: AbortSignal;
 }
 
@@ -131,6 +134,7 @@ export async function reduceStep(task: ReduceTask): Promise<Reduced | null> {
     view2: progress.moments.subarray(half),
     next: model.next.statistics,
   });
+  task.early.whole();
   return {
     // Copies: a worker lost between the last bucket and the seal has all this asked for again.
     gradient: progress.gradient.copy().digest('hex'),
@@ -214,6 +218,7 @@ function applyBucket(task: ReduceTask, root: Float32Array): void {
     });
   }
   if (first < end) {
+    task.early.made(end);
     progress.gradient.update(bytesOf(root.subarray(0, end - first)));
     progress.weights.update(bytesOf(model.next.weights.subarray(first, end)));
     progress.momentum.update(bytesOf(model.next.momentum.subarray(first, end)));

@@ -7,6 +7,7 @@ import type { RunSummary } from '../../shared/core/summary.ts';
 import type { Dataset } from '../../shared/ports/dataset.ts';
 import type { EventPublisher } from '../../shared/adapters/nats-publisher.ts';
 import type { Plan } from '../core/state.ts';
+import type { EarlyWeights } from './early-weights.ts';
 import type { EventLog } from './event-log.ts';
 import type { LedgerFile } from './ledger-file.ts';
 import type { LossPicture } from './loss-picture.ts';
@@ -26,6 +27,8 @@ export interface RunContext {
   samples: Sample[];
   dataset: Dataset;
   model: ModelState;
+  /** What the open step makes, for workers that fetch it meanwhile. */
+  early: EarlyWeights;
   /** Null until the device class, and with it the identity, is known. */
   ledger: LedgerFile | null;
   events: EventLog;

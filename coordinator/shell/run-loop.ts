@@ -202,6 +202,7 @@ export function startRunLoop(
         return;
       case 'discard-reduce':
         pause?.abort();
+        context.early.drop();
         progress = null;
         sealed = null;
         return;
@@ -290,8 +291,10 @@ export function startRunLoop(
   }
 
   function startReduce(effect: Extract<Effect, { kind: 'reduce' }>): void {
-    if (progress === null || progress.step !== effect.step)
+    if (progress === null || progress.step !== effect.step) {
       progress = beginReduce(context.model, effect.step);
+      context.early.begin(effect.step, context.model.next);
+    }
     const controller = new AbortController();
     pause = controller;
     const { method } = context.run;
@@ -312,6 +315,7 @@ export function startRunLoop(
         return { node, worker, pull };
       }),
       progress,
+      early: context.early,
       signal: controller.signal,
     };
     background(async () => {

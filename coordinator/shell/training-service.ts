@@ -47,9 +47,14 @@ export function trainingService(
       converse(context, loop(), call),
     pushGradients: (call: grpc.ServerDuplexStream<BucketMessage, BucketWish>) =>
       pushGradients(context, call),
-    pullWeights: (
-      call: grpc.ServerWritableStream<{ generation: number; weightsHash: string }, WeightsChunk>,
-    ) => void stream(call, pullWeights(context, call.request)),
+    pullWeights: (call: grpc.ServerWritableStream<PullWeightsRequest, WeightsChunk>) => {
+      const { weightsHash, step } = call.request;
+      const early = weightsHash === '';
+      void stream(
+        call,
+        early ? followWeights(context, step, call) : pullWeights(context, weightsHash),
+      );
+    },
     listSamples: (call: grpc.ServerWritableStream<unknown, { lines: string }>) =>
       void stream(call, listSamples(context)),
     fetchSample: (call: grpc.ServerWritableStream<{ sha256: string }, { data: Uint8Array }>) =>
@@ -247,13 +252,20 @@ function pushGradients(
   link.attachGradients(call);
 }
 
+interface PullWeightsRequest {
+  generation: number;
+  weightsHash: string;
+  step: number;
+}
+
+const stale = () => refusal('stale-generation', 'these weights are not current any more');
+
 async function* pullWeights(
   context: RunContext,
-  request: { generation: number; weightsHash: string },
+  weightsHash: string,
 ): AsyncGenerator<WeightsChunk> {
   const { model } = context;
-  if (request.weightsHash !== model.hashes.weights)
-    throw refusal('stale-generation', 'these weights are not current any more');
+  if (weightsHash !== model.hashes.weights) throw stale();
   const copy = model.current;
   let offset = 0;
   context.meter.pulling(1);
@@ -261,8 +273,7 @@ async function* pullWeights(
     for (const part of [bytesOf(copy.weights), bytesOf(copy.statistics)]) {
       for (let at = 0; at < part.length; at += chunkBytes) {
         const data = part.subarray(at, at + chunkBytes);
-        if (model.hashes.weights !== request.weightsHash)
-          throw refusal('stale-generation', 'these weights are not current any more');
+        if (model.hashes.weights !== weightsHash) throw stale();
         yield { offset, data, crc32: crc32(data) };
         offset += data.length;
       }
@@ -270,6 +281,25 @@ async function* pullWeights(
   } finally {
     context.meter.pulling(-1);
     context.meter.bytes('weights-out', offset);
+  }
+}
+
+/** What the open step makes, piece by piece while it is made. */
+async function* followWeights(
+  { early, meter, model }: RunContext,
+  step: number,
+  call: grpc.ServerWritableStream<PullWeightsRequest, WeightsChunk>,
+): AsyncGenerator<WeightsChunk> {
+  if (step !== model.step && step !== model.step - 1) throw stale();
+  const gone = new AbortController();
+  for (const end of ['cancelled', 'close', 'error']) call.on(end, () => gone.abort());
+  const whole = model.current.weights.byteLength + model.current.statistics.byteLength;
+  for (let offset = 0; offset < whole; ) {
+    const data = await early.next(step, offset, gone.signal);
+    if (data === null) throw stale();
+    yield { offset, data, crc32: crc32(data) };
+    offset += data.length;
+    meter.bytes('weights-out', data.length);
   }
 }
 

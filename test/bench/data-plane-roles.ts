@@ -9,8 +9,10 @@ import { createHash } from 'node:crypto';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import * as grpc from '@grpc/grpc-js';
 import type { RunContext } from '../../coordinator/shell/run-context.ts';
+import { earlyWeights } from '../../coordinator/shell/early-weights.ts';
 import { beginReduce, type NodeSource, reduceStep } from '../../coordinator/shell/reducer.ts';
 import { modelState, emptyCopy } from '../../coordinator/shell/model-state.ts';
+import { stepMeter } from '../../coordinator/shell/step-meter.ts';
 import { trainingService } from '../../coordinator/shell/training-service.ts';
 import { type ControlStream, WorkerLink } from '../../coordinator/shell/worker-link.ts';
 import { TrainingService, tunedServer } from '../../shared/adapters/grpc.ts';
@@ -117,7 +119,9 @@ function coordinatorRole(): void {
   const sockets = new Map<string, Socket>();
   const copy = { ...emptyCopy(flat), weights: payload() };
   const model = modelState(flat, copy, 0);
-  const context = { links, plan: { generation: 1 }, model } as unknown as RunContext;
+  const early = earlyWeights();
+  const parts = { links, plan: { generation: 1 }, model, early, meter: stepMeter() };
+  const context = parts as unknown as RunContext;
   const service = {
     ...trainingService(context, () => {
       throw new Error('the benchmark has no run loop');
@@ -162,6 +166,7 @@ function coordinatorRole(): void {
         weightDecay: 1e-4,
         sources,
         progress: beginReduce(model, 1),
+        early,
         signal: new AbortController().signal,
       }),
     );

@@ -49,6 +49,11 @@ export const mutations: readonly Mutation[] = [
     'if (run.loaded.hash === hash)',
     "if (run.loaded.hash !== '')",
   ]),
+  mutation('a worker starts on weights that were not announced', 31, [
+    'worker/shell/session',
+    '(await arrivedAhead()) !== hash',
+    '(await arrivedAhead()) === null',
+  ]),
   mutation('the last worker’s leaving resets the run', 22, [
     'coordinator/core/membership',
     'because.push(`lost ${id}: ${reason}`);',

@@ -27,7 +27,12 @@ import { runCanary } from './canary.ts';
 import { type ImageSource, imageSource, SampleFailure } from './images.ts';
 import { prepareSurvey } from './leaf-input.ts';
 import { type FinishedNode, type RunningNode, runNode } from './node-runner.ts';
-import { type LoadedWeights, openTransport, type Transport } from './transport.ts';
+import {
+  type LoadedWeights,
+  openTransport,
+  type Transport,
+  type WeightsAhead,
+} from './transport.ts';
 
 export interface SessionOptions {
   /** HOST:PORT of the coordinator. */
@@ -49,6 +54,8 @@ export interface SessionOptions {
 /** Attempts to reach a coordinator before the worker gives up: about five minutes. */
 const reconnectsMax = 250;
 const backoffMsMax = 1500;
+/** A step is announced right after its weights are made: what is not here by then is pulled. */
+const aheadMs = 5000;
 
 interface HeldNode extends FinishedNode {
   step: number;
@@ -63,6 +70,7 @@ interface Prepared {
   samples: Sample[];
   images: ImageSource;
   stages: { name: string; sha256: string }[];
+  /** `hash`: of what the compute has; the vectors are free for the next while it computes. */
   loaded: LoadedWeights & { hash: string };
 }
 
@@ -75,6 +83,8 @@ export function runSession(options: SessionOptions): Promise<boolean> {
   let gradients: { end(): void } | null = null;
   let heartbeat: NodeJS.Timeout | null = null;
   let prepared: Prepared | null = null;
+  /** What the open step makes, on its way since this worker handed in a part of it. */
+  let ahead: WeightsAhead | null = null;
   /** Of the run that admitted this worker; it keeps a worker from wandering into another. */
   let identity = '';
   let working = new AbortController();
@@ -122,6 +132,7 @@ export function runSession(options: SessionOptions): Promise<boolean> {
       if (heartbeat) clearInterval(heartbeat);
       gradients?.end();
       stream?.end();
+      ahead?.cancel();
       const old = transport;
       transport = null;
       stream = null;
@@ -215,6 +226,7 @@ export function runSession(options: SessionOptions): Promise<boolean> {
           const { generation, step, attempt } = effect.task;
           const { level, index, leaves } = effect.node;
           send({ nodeReady: { generation, step, level, index, leaves, attempt } });
+          followWeights(generation, step);
           return;
         }
         case 'send-features': {
@@ -332,14 +344,34 @@ export function runSession(options: SessionOptions): Promise<boolean> {
     async function ensureWeights(run: Prepared, hash: string): Promise<void> {
       if (run.loaded.hash === hash) return;
       run.loaded.hash = '';
-      if (transport === null)
-        throw new Failure('coordinator-unreachable', 'the coordinator is away');
-      await transport.pullWeights(state.generation, hash, run.loaded);
+      if ((await arrivedAhead()) !== hash) {
+        if (transport === null)
+          throw new Failure('coordinator-unreachable', 'the coordinator is away');
+        await transport.pullWeights(state.generation, hash, run.loaded);
+      }
       await run.compute.load(run.loaded.weights, run.loaded.statistics);
       run.loaded.hash = hash;
     }
 
-    /** The weights of the next step travel while its leases are still to come. */
+    /** The weights that this step makes travel while they are made. */
+    function followWeights(generation: number, step: number): void {
+      if (transport === null || prepared === null) return;
+      if (ahead === null) ahead = transport.followWeights(generation, step, prepared.loaded);
+      else if (ahead.step !== step) ahead.cancel();
+    }
+
+    /** The hash of what came while it was made, or null; nothing is written any more then. */
+    async function arrivedAhead(): Promise<string | null> {
+      const coming = ahead;
+      if (coming === null) return null;
+      const impatient = setTimeout(() => coming.cancel(), aheadMs);
+      const hash = await coming.hash;
+      clearTimeout(impatient);
+      if (ahead === coming) ahead = null;
+      return hash;
+    }
+
+    /** What the compute is to have next is loaded while its leases are still to come. */
     function fetchAhead(hash: string): void {
       const run = prepared;
       if (run === null) return;

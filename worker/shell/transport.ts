@@ -38,6 +38,14 @@ export interface LoadedWeights {
   statistics: Float32Array;
 }
 
+export interface WeightsAhead {
+  step: number;
+  /** The hash over the weights once they are whole; null where they did not come. */
+  hash: Promise<string | null>;
+  /** Nothing is written any more once `hash` has settled. */
+  cancel(): void;
+}
+
 export interface Transport {
   converse(): Duplex<ConverseRequest, ConverseResponse>;
   /** Serves the coordinator's wishes from the finished nodes until the stream ends. */
@@ -48,6 +56,8 @@ export interface Transport {
   ): { end(): void };
   /** Fills the vectors with the weights of this hash; rejects where they are not current. */
   pullWeights(generation: number, weightsHash: string, into: LoadedWeights): Promise<void>;
+  /** Fills them with what the open step makes, while it is made. */
+  followWeights(generation: number, step: number, into: LoadedWeights): WeightsAhead;
   listSamples(): Promise<Sample[]>;
   fetchSample(sha256: string): Promise<Uint8Array>;
   close(): void;
@@ -78,34 +88,17 @@ export function openTransport(address: string): Transport {
       return { end: () => stream.end() };
     },
     async pullWeights(generation, weightsHash, into) {
-      const hash = createHash('sha256');
-      const weightBytes = into.weights.byteLength;
-      let received = 0;
-      const call = dataStub.pullWeights({ generation, weightsHash }, within());
-      for await (const chunk of call as AsyncIterable<WeightsChunk>) {
-        const { offset, data: bytes } = chunk;
-        const end = offset + bytes.length;
-        const inWeights = end <= weightBytes;
-        const fits =
-          offset === received &&
-          (inWeights || offset >= weightBytes) &&
-          end <= weightBytes + into.statistics.byteLength &&
-          bytes.length % 4 === 0;
-        if (!fits || crc32(bytes) !== chunk.crc32) {
-          call.cancel();
-          throw new Failure('bad-message', 'the weights arrived damaged or out of order');
-        }
-        if (inWeights) {
-          hash.update(bytes);
-          copyFloats(bytes, into.weights, offset / 4);
-        } else copyFloats(bytes, into.statistics, (offset - weightBytes) / 4);
-        received = end;
-      }
-      if (
-        received !== weightBytes + into.statistics.byteLength ||
-        hash.digest('hex') !== weightsHash
-      )
+      const call = dataStub.pullWeights({ generation, weightsHash, step: 0 }, within());
+      if ((await receiveWeights(call, into)) !== weightsHash)
         throw new Failure('bad-message', 'the weights do not have the hash that was announced');
+    },
+    followWeights(generation, step, into) {
+      const call = dataStub.pullWeights({ generation, weightsHash: '', step }, within());
+      return {
+        step,
+        hash: receiveWeights(call, into).catch(() => null),
+        cancel: () => call.cancel(),
+      };
     },
     async listSamples() {
       const lines: string[] = [];
@@ -143,6 +136,35 @@ export function openTransport(address: string): Transport {
       data.close();
     },
   };
+}
+
+/** Takes weights and running statistics in order; the hash over the weights. */
+async function receiveWeights(call: Readable<WeightsChunk>, into: LoadedWeights): Promise<string> {
+  const hash = createHash('sha256');
+  const weightBytes = into.weights.byteLength;
+  const whole = weightBytes + into.statistics.byteLength;
+  let received = 0;
+  for await (const chunk of call as AsyncIterable<WeightsChunk>) {
+    const { offset, data: bytes } = chunk;
+    const end = offset + bytes.length;
+    const inWeights = end <= weightBytes;
+    const fits =
+      offset === received &&
+      (inWeights || offset >= weightBytes) &&
+      end <= whole &&
+      bytes.length % 4 === 0;
+    if (!fits || crc32(bytes) !== chunk.crc32) {
+      call.cancel();
+      throw new Failure('bad-message', 'the weights arrived damaged or out of order');
+    }
+    if (inWeights) {
+      hash.update(bytes);
+      copyFloats(bytes, into.weights, offset / 4);
+    } else copyFloats(bytes, into.statistics, (offset - weightBytes) / 4);
+    received = end;
+  }
+  if (received !== whole) throw new Failure('bad-message', 'the weights did not arrive whole');
+  return hash.digest('hex');
 }
 
 async function answer(

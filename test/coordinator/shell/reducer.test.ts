@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
+import { earlyWeights } from '../../../coordinator/shell/early-weights.ts';
 import { initialCopy, modelState } from '../../../coordinator/shell/model-state.ts';
 import {
   beginReduce,
@@ -102,6 +103,7 @@ function taskOf(model: typeof tinyModel, leaves: number, sources: NodeSource[]):
     weightDecay,
     sources,
     progress: beginReduce(state, 0),
+    early: earlyWeights(),
     signal: new AbortController().signal,
   };
 }
