@@ -1,78 +1,11 @@
 /**
- * An event as one line of text, for `watch` and for the notable moments of `train`.
+ * An event as a line of `watch`: its time, then what happened.
  */
+import { eventText } from '../shared/core/event-text.ts';
 import type { RunEvent } from '../shared/core/events.ts';
-import { stdRatio } from '../shared/core/summary.ts';
-import { bytes, count, epoch, percent, plural, printable, rate, signed } from './format.ts';
+import { printable } from './format.ts';
 
-/** What happened, without time and step. `outputWidth` 0: std is shown as it is. */
-export function eventText(event: RunEvent, outputWidth = 0): string {
-  return printable(text(event, outputWidth)).replaceAll('\n', ' ');
-}
-
-/** What computes, without the versions and threads that follow it. */
-export function shortDevice(device: string): string {
-  return device.split(', ')[0] ?? device;
-}
-
-function text(event: RunEvent, outputWidth: number): string {
-  switch (event.kind) {
-    case 'run-opened': {
-      const { model, images, batch, microBatch, totalSteps, stopAt, generation } = event;
-      const until = stopAt === null || stopAt >= totalSteps ? '' : `, stopping at ${stopAt}`;
-      const life = generation > 1 ? ` (generation ${generation})` : '';
-      return (
-        `run ${event.run} opened${life}: ${model}, ${plural(images, 'image')}, batch ${batch} = ` +
-        `${batch / microBatch} × ${microBatch}, ${plural(totalSteps, 'step')}${until}`
-      );
-    }
-    case 'worker-joined':
-      return `${event.worker} joined: ${shortDevice(event.device)}, pid ${event.pid} on ${event.host}`;
-    case 'worker-left':
-      return `${event.worker} left: ${event.because}`;
-    case 'worker-refused':
-      return `${event.worker} refused: ${event.message} (${event.code})`;
-    case 'lease-moved': {
-      const { first, count: n, from } = event;
-      const which = n === 1 ? `micro-batch ${first}` : `micro-batches ${first} to ${first + n - 1}`;
-      return `${which} taken from ${from}: ${event.because}`;
-    }
-    case 'sample-undecodable':
-      return `${event.path} cannot be decoded by any worker; it counts as mid-gray`;
-    case 'step-committed': {
-      const spread =
-        outputWidth > 0
-          ? `std·√d ${signed(stdRatio(event.std, outputWidth), 2)}`
-          : `std ${signed(event.std)}`;
-      return (
-        `step ${event.step}  epoch ${epoch(event.epoch)}  loss ${signed(event.loss)}  ${spread}  ` +
-        `${rate(event.imagesPerSecond)} img/s  ${plural(event.workers, 'worker')}`
-      );
-    }
-    case 'checkpoint-saved':
-      return `checkpoint ${event.checkpoint} (${bytes(event.bytes)}), ${event.digest.slice(0, 12)}`;
-    case 'rewound':
-      return `rewound from step ${event.from} to ${event.to} (${event.source}): ${event.because}`;
-    case 'knn-measured': {
-      const { accuracy, standardError, queries, references, step } = event;
-      return (
-        `kNN accuracy at step ${step}: ${percent(accuracy)} ± ${(100 * standardError).toFixed(1)} ` +
-        `(${count(queries)} queries among ${count(references)})`
-      );
-    }
-    case 'warning':
-      return `warning: ${event.message} (${event.code})`;
-    case 'run-failed':
-      return `run failed: ${event.message} (${event.code})`;
-    case 'run-done':
-      return event.stopped
-        ? `stopped at step ${event.step}; it can be resumed`
-        : `done at step ${event.step}, digest ${event.digest}`;
-    default:
-      // An event of a later version of Tandem.
-      return (event as RunEvent).kind;
-  }
-}
+export { eventText, shortDevice } from '../shared/core/event-text.ts';
 
 /** `12:03:55  step 17   what happened`. Times are UTC, as in the file. */
 export function eventLine(event: RunEvent, outputWidth = 0): string {

@@ -5,7 +5,7 @@
  * Everything drawn comes from the one fold (`summary.ts`). Text is made by pure functions of the
  * summary and the width; the class owns only the line on the screen and the clock that turns it.
  */
-import type { RunEvent } from '../shared/core/events.ts';
+import { isAlarming, type RunEvent } from '../shared/core/events.ts';
 import { emptySummary, fold, goalOf, type RunSummary, stdRatio } from '../shared/core/summary.ts';
 import { eventText } from './event-line.ts';
 import { count, duration, epoch, plural, rate, signed } from './format.ts';
@@ -162,8 +162,7 @@ export class Progress {
       this.#crowdAt = this.#options.now();
     }
     const text = eventText(event, this.summary.outputWidth);
-    const alarming = ['warning', 'worker-left', 'worker-refused', 'rewound', 'lease-moved'];
-    const paint = this.#options.colour && alarming.includes(event.kind);
+    const paint = this.#options.colour && isAlarming(event);
     this.note(paint ? `\u001b[33m${text}\u001b[39m` : text);
   }
 

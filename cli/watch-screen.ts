@@ -6,7 +6,8 @@
 import type { RunEvent } from '../shared/core/events.ts';
 import { emptySummary, fold, type RunSummary } from '../shared/core/summary.ts';
 import { type FullScreen, openFullScreen, type Terminal } from './full-screen.ts';
-import { frame, lineText } from './screen.ts';
+import { frame } from './screen.ts';
+import { lineText } from './screen-line.ts';
 
 const frameMs = 150;
 

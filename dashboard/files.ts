@@ -2,7 +2,7 @@
  * The files of the page and the headers of every answer.
  *
  * The list is closed: what is not in it is not served, whatever the path says. The fold that the
- * page runs is the compiled one of `shared/core`, the same that everything else draws from.
+ * page runs, and the words of its log, are the compiled ones of `shared/core`, as everywhere else.
  */
 import { readFile } from 'node:fs/promises';
 
@@ -10,7 +10,14 @@ const page = new URL('../../dashboard/page/', import.meta.url);
 const core = new URL('../shared/core/', import.meta.url);
 
 const scripts = ['app.js', 'charts.js', 'format.js', 'log.js', 'timeline.js'];
-const folds = ['summary.js', 'summary-goodput.js', 'summary-workers.js'];
+const folds = [
+  'event-text.js',
+  'events.js',
+  'format.js',
+  'summary.js',
+  'summary-goodput.js',
+  'summary-workers.js',
+];
 
 const files: ReadonlyMap<string, { at: URL; type: string }> = new Map([
   ['page/index.html', { at: new URL('index.html', page), type: 'text/html; charset=utf-8' }],

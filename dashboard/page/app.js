@@ -14,6 +14,7 @@ import {
   shareOf,
   stdRatio,
   sumPhases,
+  workerActivity,
 } from '../core/summary.js';
 import { chart } from './charts.js';
 import { bytes, count, duration, figures, fixed, make, percent } from './format.js';
@@ -23,13 +24,23 @@ import { showTimeline } from './timeline.js';
 const $ = (id) => document.getElementById(id);
 let summary = emptySummary;
 let due = false;
+/** Without an event for so long a run that goes on is told to be stalled. */
+const stalledSeconds = 30;
+/** When the newest event was heard (of the first ones: made), milliseconds since 1970. */
+let heardAt = Date.now();
 
 const specs = [
-  { name: 'Loss', kind: 'loss', show: (v) => fixed(v, 3), points: (s) => history(s, 'loss') },
+  {
+    name: 'Loss',
+    kind: 'loss',
+    show: (v) => fixed(v, 4),
+    axis: (v) => fixed(v, 2),
+    points: (s) => history(s, 'loss'),
+  },
   {
     name: 'std · √d (1 healthy, 0 collapsed)',
     kind: 'std',
-    range: [0, 1.2],
+    range: [0, 1.25],
     guide: 1,
     show: (v) => fixed(v, 2),
     points: (s) => s.lossHistory.map((p) => ({ x: p.step, y: stdRatio(p.std, s.outputWidth) })),
@@ -38,7 +49,8 @@ const specs = [
     name: 'kNN accuracy',
     kind: 'knn',
     range: [0, 0.5],
-    show: (v) => percent(v),
+    show: (v) => percent(v, 1),
+    axis: (v) => percent(v),
     points: (s) => s.knnHistory.map((k) => ({ x: k.step, y: k.accuracy })),
   },
   {
@@ -59,7 +71,7 @@ const specs = [
 const history = (s, name) => s.lossHistory.map((point) => ({ x: point.step, y: point[name] }));
 const charts = specs.map((spec) => ({ spec, ...chart(spec) }));
 $('curves').append(...charts.map(({ figure }) => figure));
-const log = eventLog($('events'), $('kind'), $('text'), $('count'));
+const log = eventLog($('events'), $('kind'), $('text'), $('count'), () => summary.outputWidth);
 
 function showFigures(s) {
   const goal = goalOf(s);
@@ -72,7 +84,7 @@ function showFigures(s) {
     ['images a second', figures(s.imagesPerSecond)],
     ['time left', s.secondsLeft === null ? '—' : `${duration(s.secondsLeft)}${spread}`],
     ['workers', count(s.liveWorkers)],
-    ['micro-batches moved', count(s.goodput.movedMicroBatches)],
+    ['re-leased', count(s.goodput.movedMicroBatches)],
   ];
   $('figures').replaceChildren(
     ...rows.map(([name, value]) => {
@@ -82,6 +94,20 @@ function showFigures(s) {
     }),
   );
   $('progress').value = goal > 0 ? s.step / goal : 0;
+}
+
+/** Why it failed, or that nothing is heard of it any more. */
+function showAlarm(s) {
+  const quiet = (Date.now() - heardAt) / 1000;
+  // In tens, so that a screen reader is not told every second.
+  const rounded = duration(10 * Math.floor(quiet / 10));
+  const alarm =
+    s.failure !== null
+      ? `${s.failure.message} (${s.failure.code})`
+      : s.state === 'training' && quiet > stalledSeconds
+        ? `No event for ${rounded}: stalled, or its coordinator is gone.`
+        : '';
+  if ($('alarm').textContent !== alarm) $('alarm').textContent = alarm;
 }
 
 function showHead(s) {
@@ -94,8 +120,7 @@ function showHead(s) {
       ? ''
       : `${s.model}, ${count(s.images)} images, batch ${s.batch} = ${s.batch / s.microBatch} × ${s.microBatch}` +
         (s.reproducible ? '' : '; not reproducible: device classes are mixed');
-  const alarm = s.failure === null ? '' : `${s.failure.message} (${s.failure.code})`;
-  if ($('alarm').textContent !== alarm) $('alarm').textContent = alarm;
+  showAlarm(s);
   $('result').textContent =
     s.result === null
       ? s.checkpoint === null
@@ -104,19 +129,13 @@ function showHead(s) {
       : `Digest ${s.result.digest}`;
 }
 
-function activityOf(worker, s) {
-  if (worker.state === 'left') return 'left';
-  if (worker.lastStep === 0) return 'joined';
-  return s.step - worker.lastStep <= 1 ? 'working' : 'idle';
-}
-
 function showWorkers(s) {
-  const rank = (worker) => (worker.state === 'live' ? 0 : 1);
+  const rank = ({ state }) => (state === 'live' ? 0 : state === 'finished' ? 1 : 2);
   const sorted = [...s.workers].sort(
     (a, b) => rank(a) - rank(b) || b.microBatchesPerStep - a.microBatchesPerStep,
   );
   const lines = sorted.slice(0, 100).map((worker) => {
-    const activity = activityOf(worker, s);
+    const activity = workerActivity(worker, s.step);
     const line = make('tr', { 'data-worker': worker.id });
     const name = make('th', { scope: 'row' }, worker.id);
     line.append(
@@ -200,6 +219,7 @@ function listen() {
   const stream = new EventSource(`api/events?since=${summary.seq}`);
   stream.addEventListener('summary', (message) => {
     summary = JSON.parse(message.data);
+    heardAt = Math.min(Date.now(), Date.parse(summary.lastAt ?? '') || Date.now());
     log.add(summary.recent);
     soon();
   });
@@ -207,6 +227,7 @@ function listen() {
     const event = JSON.parse(message.data);
     if (event.seq <= summary.seq) return;
     summary = fold(summary, event);
+    heardAt = Date.now();
     log.add([event]);
     soon();
   });
@@ -235,6 +256,8 @@ $('earlier').addEventListener('click', async () => {
 
 const answer = await fetch('api/summary');
 if (answer.ok) summary = await answer.json();
+heardAt = Math.min(heardAt, Date.parse(summary.lastAt ?? '') || heardAt);
+setInterval(() => showAlarm(summary), 5000);
 let loadedFrom = summary.seq + 1;
 log.add(summary.recent);
 show();

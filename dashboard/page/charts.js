@@ -3,13 +3,18 @@ import { count, draw, make } from './format.js';
 
 const size = { width: 480, height: 170, left: 46, right: 8, top: 8, bottom: 20 };
 
-/** Round values in [least, most], about so many. */
-function ticks(least, most, wanted) {
+/** A round distance that cuts a range into about so many pieces. */
+function roundStep(least, most, wanted) {
   const rough = (most - least) / wanted || 1;
   const unit = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((n) => n * unit).find((n) => n >= rough);
+  return [1, 2, 2.5, 5, 10].map((n) => n * unit).find((n) => n >= rough * 0.999);
+}
+
+/** The multiples of a distance in [least, most]. */
+function ticks(least, most, step) {
   const values = [];
-  for (let i = Math.ceil(least / step); i * step <= most + 1e-9; i += 1) values.push(i * step);
+  for (let i = Math.ceil(least / step - 1e-9); i * step <= most + 1e-9 * step; i += 1)
+    values.push(i * step);
   return values;
 }
 
@@ -50,6 +55,10 @@ export function chart(spec) {
     if (points.length === 0) [least, most] = [0, 1];
     most = Math.max(most, ...ys);
     if (most - least < 1e-9) [least, most] = [least - 0.5, most + 0.5];
+    // The axis ends at round values, so that both ends are named.
+    const step = roundStep(least, most, 4);
+    least = Math.floor(least / step + 1e-9) * step;
+    most = Math.ceil(most / step - 1e-9) * step;
     const right = Math.max(1, steps, points.at(-1)?.x ?? 1);
     const x = (value) => size.left + (value / right) * (size.width - size.left - size.right);
     const y = (value) =>
@@ -57,7 +66,8 @@ export function chart(spec) {
       size.bottom -
       ((value - least) / (most - least)) * (size.height - size.bottom - size.top);
     scale = { x, right };
-    for (const value of ticks(least, most, 4)) {
+    const axis = spec.axis ?? spec.show;
+    for (const value of ticks(least, most, step)) {
       svg.append(
         draw('line', {
           class: 'grid',
@@ -68,10 +78,10 @@ export function chart(spec) {
         }),
       );
       svg.append(
-        draw('text', { x: size.left - 6, y: y(value) + 4, 'text-anchor': 'end' }, spec.show(value)),
+        draw('text', { x: size.left - 6, y: y(value) + 4, 'text-anchor': 'end' }, axis(value)),
       );
     }
-    for (const value of ticks(0, right, 5))
+    for (const value of ticks(0, right, Math.max(1, roundStep(0, right, 5))))
       svg.append(
         draw('text', { x: x(value), y: size.height - 4, 'text-anchor': 'middle' }, count(value)),
       );

@@ -1,4 +1,7 @@
-/** Numbers as people read them, and small ways to build the page without ever parsing HTML. */
+/** Numbers that may be missing, and small ways to build the page without ever parsing HTML. */
+import { count, signed } from '../core/format.js';
+
+export { bytes, count, duration } from '../core/format.js';
 
 /** A new element with attributes and children; text is text, whatever it holds. */
 export function make(tag, attributes = {}, ...children) {
@@ -18,15 +21,9 @@ export function draw(tag, attributes = {}, text = null) {
   return element;
 }
 
-export function fixed(value, digits) {
-  if (value === null || value === undefined || !Number.isFinite(value)) return '—';
-  const text = Math.abs(value).toFixed(digits);
-  return value < 0 && Number(text) !== 0 ? `−${text}` : text;
-}
-
-export function count(value) {
-  return String(Math.round(value)).replaceAll(/\B(?=(\d{3})+$)/g, ',');
-}
+/** Fixed digits, or a dash where there is no value. */
+export const fixed = (value, digits) =>
+  value === null || value === undefined || !Number.isFinite(value) ? '—' : signed(value, digits);
 
 /** Three figures or so. */
 export function figures(value) {
@@ -35,20 +32,3 @@ export function figures(value) {
 }
 
 export const percent = (share, digits = 0) => `${(100 * share).toFixed(digits)} %`;
-
-export function duration(seconds) {
-  const s = Math.max(0, Math.round(seconds));
-  const two = (n) => String(n).padStart(2, '0');
-  if (s < 60) return `${s}s`;
-  if (s < 3600) return `${Math.floor(s / 60)}m${two(s % 60)}s`;
-  if (s < 86_400) return `${Math.floor(s / 3600)}h${two(Math.floor(s / 60) % 60)}m`;
-  return `${Math.floor(s / 86_400)}d${two(Math.floor(s / 3600) % 24)}h`;
-}
-
-export function bytes(value) {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
-  let unit = 0;
-  let scaled = value;
-  for (; scaled >= 1000 && unit < 4; unit += 1) scaled /= 1000;
-  return `${unit === 0 ? scaled : scaled.toFixed(1)} ${units[unit]}`;
-}

@@ -1,38 +1,29 @@
 /** The event log: bounded, filtered by kind and text, older events on request. */
+import { eventText } from '../core/event-text.js';
+import { isAlarming } from '../core/events.js';
 import { make } from './format.js';
 
 const keptMax = 5000;
 const shownMax = 400;
-const alarming = new Set([
-  'warning',
-  'worker-left',
-  'worker-refused',
-  'rewound',
-  'lease-moved',
-  'run-failed',
-]);
-const stamped = new Set(['seq', 'time', 'step', 'because', 'kind', 'phasesMs', 'work', 'record']);
-
-/** What an event says besides its stamp, as text. */
-function details(event) {
-  const fields = Object.entries(event).filter(([name]) => !stamped.has(name));
-  const short = (value) => (typeof value === 'number' ? Number(value.toPrecision(5)) : value);
-  return fields.map(([name, value]) => `${name} ${short(value)}`).join(', ');
-}
-
-export function eventLog(table, kind, text, status) {
+/** `outputWidth()` is d, for std·√d. */
+export function eventLog(table, kind, text, status, outputWidth) {
   const events = new Map();
   const kinds = new Set();
   let due = false;
 
   function row(event) {
-    const line = make('tr', alarming.has(event.kind) ? { class: 'alarming' } : {});
+    const told = eventText(event, outputWidth());
+    const what = make('td', { class: 'text' }, told);
+    // Some sentences hold their reason already.
+    if (event.because && !told.includes(event.because))
+      what.append(' ', make('small', {}, event.because));
+    const line = make('tr', isAlarming(event) ? { class: 'alarming' } : {});
     line.append(
       make('td', { class: 'n' }, event.seq),
       make('td', { class: 'n' }, String(event.time).slice(11, 23)),
       make('td', { class: 'n' }, event.step),
       make('td', { class: 'n' }, event.kind),
-      make('td', { class: 'text' }, `${event.because}. ${details(event)}`),
+      what,
     );
     return line;
   }

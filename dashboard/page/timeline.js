@@ -14,6 +14,36 @@ function rowsOf(summary) {
   return [...seen].slice(0, rowsMax).sort((a, b) => (a < b ? -1 : 1));
 }
 
+const order = ['checkpoint', 'opened', 'rewound', 'joined', 'moved', 'left'];
+
+/** When a worker was there, as pairs of times within [begin, end]; from its marks. */
+function presences(summary, id, begin, end) {
+  const found = [];
+  const worker = summary.workers.find((known) => known.id === id);
+  // Marks are the latest so many: who has none was there all along, or only its work is known.
+  let since = Date.parse(worker?.joinedAt ?? '') <= begin ? begin : null;
+  for (const { kind, at, worker: whose } of summary.marks) {
+    const gone = (kind === 'left' && whose === id) || kind === 'opened';
+    if (kind === 'joined' && whose === id) since ??= Math.max(begin, at);
+    if (!gone) continue;
+    if (since !== null && at > begin) found.push([since, at]);
+    since = null;
+  }
+  if (since === null && worker?.state === 'live')
+    since = Math.max(begin, Date.parse(worker.joinedAt));
+  if (since !== null && Number.isFinite(since)) found.push([since, end]);
+  return found;
+}
+
+/** Where a worker was lost. */
+function cross(x, y, text) {
+  const size = 5;
+  const path = `M${x - size} ${y - size}l${2 * size} ${2 * size}m0 ${-2 * size}l${-2 * size} ${2 * size}`;
+  const made = draw('path', { class: 'cross', d: path, fill: 'none' });
+  made.append(draw('title', {}, text));
+  return made;
+}
+
 /** Draws the timeline into `place`; the latest so many milliseconds of it. */
 export function showTimeline(place, summary, spanMs = 120_000) {
   const rows = rowsOf(summary);
@@ -34,6 +64,10 @@ export function showTimeline(place, summary, spanMs = 120_000) {
   const bottom = rows.length * row;
   for (const [i, id] of rows.entries()) {
     const y = i * row;
+    for (const [from, to] of presences(summary, id, begin, last)) {
+      const lane = { class: 'lane', x: x(from), y: y + 1, height: row - 2 };
+      svg.append(draw('rect', { ...lane, width: Math.max(1, x(to) - x(from)) }));
+    }
     svg.append(draw('line', { class: 'grid', x1: left, x2: width, y1: y + row, y2: y + row }));
     const name = draw('text', { x: left - 8, y: y + 15, 'text-anchor': 'end' });
     name.textContent = id.length > 17 ? `${id.slice(0, 16)}…` : id;
@@ -51,7 +85,9 @@ export function showTimeline(place, summary, spanMs = 120_000) {
       svg.append(bar);
     }
   }
-  for (const mark of summary.marks) {
+  // What matters most is drawn last, on top.
+  const ordered = [...summary.marks].sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind));
+  for (const mark of ordered) {
     if (mark.at < begin) continue;
     const y = at.get(mark.worker);
     const [top, end] = y === undefined ? [0, bottom] : [y + 1, y + row - 1];
@@ -64,6 +100,8 @@ export function showTimeline(place, summary, spanMs = 120_000) {
     });
     line.append(draw('title', {}, mark.text));
     svg.append(line);
+    if (mark.kind === 'left' && y !== undefined)
+      svg.append(cross(x(mark.at), y + row / 2, mark.text));
   }
   const seconds = span / 1000;
   for (const part of [0, 0.25, 0.5, 0.75, 1])

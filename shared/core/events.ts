@@ -125,3 +125,18 @@ export type EventBody =
 
 export type RunEvent = EventStamp & EventBody;
 export type EventKind = EventBody['kind'];
+
+const alarmingKinds: ReadonlySet<EventKind> = new Set<EventKind>([
+  'warning',
+  'worker-left',
+  'worker-refused',
+  'worker-convicted',
+  'branch-set-aside',
+  'sample-undecodable',
+  'lease-moved',
+  'rewound',
+  'run-failed',
+]);
+
+/** Does somebody who watches want to see at a glance that this happened? */
+export const isAlarming = (event: RunEvent): boolean => alarmingKinds.has(event.kind);

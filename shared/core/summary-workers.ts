@@ -11,7 +11,8 @@ export interface WorkerSummary {
   pid: number;
   host: string;
   device: string;
-  state: 'live' | 'left';
+  /** `finished`: it was there when the run ended. */
+  state: 'live' | 'left' | 'finished';
   /** ISO times; null where the events do not say. */
   joinedAt: string | null;
   leftAt: string | null;
@@ -126,11 +127,34 @@ export function workersAfterStep(
   });
 }
 
+/** The workers when the run is over: who was there has finished. */
+export function workersAtEnd(
+  workers: readonly WorkerSummary[],
+  at: string,
+  because: string,
+): readonly WorkerSummary[] {
+  return workers.map((worker) =>
+    worker.state === 'live'
+      ? { ...worker, state: 'finished', leftAt: at, leftBecause: because }
+      : worker,
+  );
+}
+
+/** What a worker does, as far as the events tell. */
+export type WorkerActivity = 'joined' | 'working' | 'idle' | 'finished' | 'left';
+
+/** `working`: it finished something in the last step, or in the one before. */
+export function workerActivity(worker: WorkerSummary, step: number): WorkerActivity {
+  if (worker.state !== 'live') return worker.state;
+  if (worker.lastStep === 0) return 'joined';
+  return step - worker.lastStep <= 1 ? 'working' : 'idle';
+}
+
 /** Part of the micro-batches of recent steps that a worker did, in [0, 1]. */
 export function shareOf(worker: WorkerSummary, workers: readonly WorkerSummary[]): number {
-  const live = workers.filter(({ state }) => state === 'live');
-  const all = live.reduce((sum, { microBatchesPerStep }) => sum + microBatchesPerStep, 0);
-  return worker.state === 'live' && all > 0 ? worker.microBatchesPerStep / all : 0;
+  const there = workers.filter(({ state }) => state !== 'left');
+  const all = there.reduce((sum, { microBatchesPerStep }) => sum + microBatchesPerStep, 0);
+  return worker.state !== 'left' && all > 0 ? worker.microBatchesPerStep / all : 0;
 }
 
 /** The timeline with one more step, cut to the latest that fit. */

@@ -18,6 +18,7 @@ import {
   type WorkerSummary,
   withTimelineStep,
   workersAfterStep,
+  workersAtEnd,
 } from './summary-workers.ts';
 
 export { type Goodput, goodputParts, phaseNames, sumPhases } from './summary-goodput.ts';
@@ -25,7 +26,9 @@ export {
   shareOf,
   type TimelineMark,
   type TimelineStep,
+  type WorkerActivity,
   type WorkerSummary,
+  workerActivity,
   workersMax,
 } from './summary-workers.ts';
 
@@ -349,12 +352,14 @@ function apply(summary: RunSummary, event: RunEvent): Partial<RunSummary> {
     }
     case 'warning':
       return withWarning(summary, event.code, event.message);
-    case 'run-failed':
-      return { state: 'failed', failure: { code: event.code, message: event.message } };
+    case 'run-failed': {
+      const failure = { code: event.code, message: event.message };
+      return { state: 'failed', failure, ...withEnd(summary, event) };
+    }
     case 'run-done': {
       const { stopped, loss, std, digest, checkpoint } = event;
       const result = { stopped, loss, std, digest, checkpoint };
-      return { state: stopped ? 'stopped' : 'done', loss, std, result };
+      return { state: stopped ? 'stopped' : 'done', loss, std, result, ...withEnd(summary, event) };
     }
     default:
       // An event of a later version: it is counted, and shown by nobody.
@@ -376,6 +381,13 @@ function withMoved(
     goodput: { ...goodput, movedMicroBatches: goodput.movedMicroBatches + count },
     ...(known ? withWorker(summary, { ...known, movedMicroBatches }) : {}),
     ...withMark(summary, 'moved', event, from, text),
+  };
+}
+
+function withEnd(summary: RunSummary, event: RunEvent): Partial<RunSummary> {
+  return {
+    workers: workersAtEnd(summary.workers, event.time, event.because),
+    liveWorkers: 0,
   };
 }
 

@@ -1,8 +1,9 @@
 /** The full screen of watch as text: fits its size, tells the run, and steers no terminal. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { frame, lineText } from '../../cli/screen.ts';
-import { sparkline } from '../../cli/sparkline.ts';
+import { frame } from '../../cli/screen.ts';
+import { lineText } from '../../cli/screen-line.ts';
+import { linePlot, sparkline } from '../../cli/sparkline.ts';
 import type { RunEvent } from '../../shared/core/events.ts';
 import { emptySummary, fold, type RunSummary } from '../../shared/core/summary.ts';
 import { pretendRun } from '../support/pretend-events.ts';
@@ -59,7 +60,7 @@ test('at 80 × 24 everything that matters is there', () => {
     /^ worker-2 +left/m,
     /worker-2 left: its connection is gone/,
     /micro-batches 4 to 5 taken from worker-2/,
-    /q or Ctrl-C leaves/,
+    /q leaves; the training goes on/,
   ])
     assert.match(all, part);
 });
@@ -97,4 +98,38 @@ test('a sparkline is as wide as its values at most, flat in the middle, blank wh
     40,
   );
   assert.equal(sparkline([0.5, 2], 2, [0, 1]), '▅█');
+});
+
+test('where there is room, curves are plots and each worker shows its latest steps', () => {
+  const summary = middle(['worker-1', 'worker-2', 'worker-3']);
+  const lines = text(summary, 200, 50);
+  assert.ok(lines.filter((line) => /[\u2801-\u28ff]/.test(line)).length >= 10);
+  for (const name of ['loss', 'std·√d: 1 healthy', 'images a second', 'learning rate'])
+    assert.ok(
+      lines.some((line) => line.includes(name)),
+      name,
+    );
+  assert.match(lines.find((line) => line.startsWith(' worker-1')) ?? '', /█{20}/);
+  assert.doesNotMatch(text(summary, 80, 24).join(''), /[\u2801-\u28ff]/);
+});
+
+test('after the end nobody works any more', () => {
+  const run = pretendRun({ run: 'r', steps: 3, workers: ['worker-1', 'worker-2'] });
+  const told = [...run.begin(), run.committed(), run.left('worker-2')];
+  while (run.step < 3) told.push(run.committed());
+  const all = text(foldAll([...told, run.done()]), 80, 24).join('\n');
+  assert.match(all, /^ worker-1 finished/m);
+  assert.match(all, /^ worker-2 left/m);
+  assert.match(all, /1 worker, 1 gone/);
+  assert.doesNotMatch(all, /working/);
+});
+
+test('a plot draws its ends, and one value or none', () => {
+  const { rows, least, most } = linePlot([0, 1], 2, 2);
+  assert.deepEqual([least, most], [0, 1]);
+  assert.equal([...(rows[0] ?? '')].length, 2);
+  assert.notEqual((rows[0] ?? '')[1], ' ');
+  assert.notEqual((rows[1] ?? '')[0], ' ');
+  assert.equal(linePlot([], 4, 2).rows.join('').trim(), '');
+  assert.notEqual(linePlot([5], 4, 2).rows.join('').trim(), '');
 });

@@ -12,6 +12,7 @@ import {
   shareOf,
   type RunSummary,
   stdRatio,
+  workerActivity,
   workersMax,
 } from '../../../shared/core/summary.ts';
 
@@ -97,9 +98,14 @@ test('a short run folds to its result', () => {
   assert.deepEqual(
     summary.workers.map((worker) => [worker.id, worker.state]),
     [
-      ['a', 'live'],
+      ['a', 'finished'],
       ['b', 'left'],
     ],
+  );
+  assert.equal(summary.liveWorkers, 0);
+  assert.deepEqual(
+    summary.workers.map((worker) => workerActivity(worker, summary.step)),
+    ['finished', 'left'],
   );
   assert.deepEqual(
     summary.lossHistory.map((point) => point.step),
