@@ -2,13 +2,14 @@
  * Following the events of a run folder by polling, which works on every file system.
  *
  * `events.jsonl` only grows, or is replaced by a copy of itself when another generation of
- * coordinator takes the folder; a line counts once its newline is there. The end is known from the
+ * coordinator takes the folder, or loses its older lines to parts; a line counts once its newline is there. The end is known from the
  * events themselves, or from the silence of a folder in which no coordinator lives.
  */
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { eventNumber, readParts } from '../coordinator/shell/line-parts.ts';
 import type { RunEvent } from '../shared/core/events.ts';
 import { Failure } from '../shared/core/failures.ts';
 import { coordinatorOf, parseEventLine } from './run-folder.ts';
@@ -99,10 +100,20 @@ export async function* followFolder(
   let last = since;
   let ended = false;
   let quietSince = performance.now();
-  for await (const line of growingLines(join(run, 'events.jsonl'), signal)) {
+  const file = join(run, 'events.jsonl');
+  for await (const line of growingLines(file, signal)) {
     if (line !== null) {
       const event = parseEventLine(line);
       if (event === null || event.seq <= last) continue;
+      if (event.seq > last + 1) {
+        // Older events may lie in parts.
+        for await (const old of readParts(file, eventNumber, last + 1, event.seq)) {
+          const missing = parseEventLine(old);
+          if (missing === null || missing.seq <= last) continue;
+          last = missing.seq;
+          yield missing;
+        }
+      }
       last = event.seq;
       ended = isLast(event);
       quietSince = performance.now();

@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { eventNumber, readNumberedLines } from '../coordinator/shell/line-parts.ts';
 import type { CoordinatorAddress } from '../coordinator/shell/run-folder.ts';
 import type { RunEvent } from '../shared/core/events.ts';
 import { Failure } from '../shared/core/failures.ts';
@@ -112,8 +113,7 @@ export async function summaryOf(run: string): Promise<RunSummary> {
   const file = join(run, 'events.jsonl');
   let summary = emptySummary;
   if (statSync(file, { throwIfNoEntry: false }) === undefined) return summary;
-  const lines = createInterface({ input: createReadStream(file), crlfDelay: Infinity });
-  for await (const line of lines) {
+  for await (const line of readNumberedLines(file, eventNumber)) {
     const event = parseEventLine(line);
     if (event !== null) summary = fold(summary, event);
   }

@@ -6,6 +6,7 @@ import { open, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { identityOf } from '../coordinator/shell/commit.ts';
 import { readLines } from '../coordinator/shell/jsonl-lines.ts';
+import { eventNumber, readNumberedLines } from '../coordinator/shell/line-parts.ts';
 import type { RunRecord } from '../coordinator/shell/run-folder.ts';
 import { growingFingerprint } from '../shared/adapters/fingerprint.ts';
 import type { LedgerRecord } from '../shared/core/ledger.ts';
@@ -75,7 +76,7 @@ export async function sampleHashes(folder: string, run: RunRecord): Promise<Uint
 /** Samples that some event calls undecodable. */
 export async function graySamples(folder: string): Promise<Set<number>> {
   const found = new Set<number>();
-  for await (const line of readLines(join(folder, 'events.jsonl'))) {
+  for await (const line of readNumberedLines(join(folder, 'events.jsonl'), eventNumber)) {
     if (!line.includes('"kind":"sample-undecodable"')) continue;
     try {
       found.add((JSON.parse(line) as { sample: number }).sample);

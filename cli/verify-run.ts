@@ -8,7 +8,7 @@
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readLines } from '../coordinator/shell/jsonl-lines.ts';
+import { eventNumber, readNumberedLines, recordNumber } from '../coordinator/shell/line-parts.ts';
 import { readRun, type RunRecord } from '../coordinator/shell/run-folder.ts';
 import { architecture } from '../shared/core/architecture.ts';
 import { Failure } from '../shared/core/failures.ts';
@@ -105,7 +105,7 @@ async function proveLedger(
     keep: new Set(ends.map((step) => step - 1)),
   });
   const path = join(folder, 'ledger.jsonl');
-  for await (const line of readLines(path)) {
+  for await (const line of readNumberedLines(path, recordNumber)) {
     signal.throwIfAborted();
     const wrong = ledger.see(line);
     if (wrong !== null) {
@@ -145,7 +145,7 @@ async function proveEvents(proof: Proof, ledger: LedgerCheck): Promise<EventsChe
     generations: typeof lives === 'string' ? Number.MAX_SAFE_INTEGER : lives,
     live,
   });
-  for await (const line of readLines(join(folder, 'events.jsonl'))) {
+  for await (const line of readNumberedLines(join(folder, 'events.jsonl'), eventNumber)) {
     signal.throwIfAborted();
     events.see(line);
   }

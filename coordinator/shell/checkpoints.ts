@@ -208,6 +208,28 @@ export async function readCheckpoint(
   return { copy, manifest };
 }
 
+/** Does a checkpoint's file, read back piece by piece, have the digest of its manifest? */
+export async function holds(folder: string, manifest: Manifest): Promise<boolean> {
+  const path = join(folder, 'checkpoints', checkpointName(manifest.step), 'model.safetensors');
+  const handle = await open(path, 'r').catch(() => null);
+  if (handle === null) return false;
+  const hash = createHash('sha256');
+  const buffer = Buffer.allocUnsafe(chunkBytes);
+  try {
+    for (let at = 0; ; ) {
+      const { bytesRead } = await handle.read(buffer, 0, buffer.length, at);
+      if (bytesRead === 0) break;
+      hash.update(buffer.subarray(0, bytesRead));
+      at += bytesRead;
+    }
+  } catch {
+    return false;
+  } finally {
+    await handle.close();
+  }
+  return hash.digest('hex') === manifest.digest;
+}
+
 /** Removes checkpoints that an earlier generation began and did not finish. */
 export async function clearUnfinished(folder: string, generation: number): Promise<void> {
   const root = join(folder, 'checkpoints');

@@ -9,9 +9,11 @@
 import { join } from 'node:path';
 import type { EventBody, RunEvent } from '../../shared/core/events.ts';
 import { type JsonlFile, openJsonl } from './jsonl-file.ts';
-import { readLines } from './jsonl-lines.ts';
+import { eventNumber } from './line-parts.ts';
 
 const ringMax = 1024;
+/** Lines of so many bytes are closed to a part; the newest event stays. */
+const partBytes = 16 * 1024 ** 2;
 
 /** The event in a line of the file, or null where it holds none. */
 function parseEvent(line: string): RunEvent | null {
@@ -39,13 +41,14 @@ export async function openEventLog(
   folder: string,
   generation: number,
   onOld: (event: RunEvent) => void,
+  closeBytes = partBytes,
 ): Promise<EventLog> {
   const path = join(folder, 'events.jsonl');
-  const file: JsonlFile = await openJsonl(path, generation);
+  const file: JsonlFile = await openJsonl(path, generation, { numberOf: eventNumber });
   const ring: RunEvent[] = [];
   const last = new Map<string, RunEvent>();
   let seq = 0;
-  for await (const line of readLines(file.path)) {
+  for await (const line of file.lines()) {
     const event = parseEvent(line);
     if (event === null) continue;
     seq = event.seq;
@@ -60,6 +63,19 @@ export async function openEventLog(
     waiting.clear();
   };
   let closed = false;
+  let closeAt = closeBytes;
+
+  /** Closes a part beside the appends that go on. A disk that fails costs the part, not an event. */
+  function closeOld(): void {
+    if (file.bytes < closeAt) return;
+    closeAt = Number.POSITIVE_INFINITY;
+    void file
+      .closePart(written)
+      .catch(() => undefined)
+      .then(() => {
+        closeAt = file.bytes + closeBytes;
+      });
+  }
 
   const nextWake = (signal: AbortSignal) =>
     new Promise<void>((resolve) => {
@@ -85,6 +101,7 @@ export async function openEventLog(
       if (ring.length > ringMax) ring.shift();
       last.set(event.kind, event);
       wake();
+      closeOld();
       return event;
     },
     async *after(start, signal) {
@@ -93,7 +110,7 @@ export async function openEventLog(
         const oldest = ring[0]?.seq ?? written + 1;
         if (cursor < oldest) {
           const before = cursor;
-          for await (const line of readLines(file.path)) {
+          for await (const line of file.lines(cursor)) {
             const event = parseEvent(line);
             if (event === null || event.seq < cursor) continue;
             if (signal.aborted) return;

@@ -6,6 +6,7 @@
 import { link, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { noLinks } from '../../shared/adapters/durable.ts';
+import type { NumberOf } from './line-parts.ts';
 
 /** The generations that have a file of this name, newest first. */
 export async function generationsOf(path: string): Promise<number[]> {
@@ -19,16 +20,37 @@ export async function generationsOf(path: string): Promise<number[]> {
 
 /**
  * The file to go on from. The plain name may lead to another file than the newest: to an older copy,
- * put there by a life that stood still, which is the beginning of the newest; or to what a person has
- * put there, which counts.
+ * put there by a life that stood still, which the newest goes on from; or to what a person has put
+ * there, which counts.
  */
-export async function sourceOf(path: string, newest: number | undefined): Promise<string> {
+export async function sourceOf(
+  path: string,
+  newest: number | undefined,
+  numberOf: NumberOf,
+): Promise<string> {
   if (newest === undefined) return path;
   const own = `${path}.${newest}`;
   const [mine, plain] = await Promise.all([own, path].map((one) => stat(one).catch(() => null)));
   if (!mine || !plain || (mine.ino === plain.ino && mine.dev === plain.dev)) return own;
   const [ours, theirs] = await Promise.all([readFile(own), readFile(path)]);
-  return ours.subarray(0, theirs.length).equals(theirs) ? own : path;
+  return goesOnFrom(ours, theirs, numberOf) ? own : path;
+}
+
+/** Is one file what became of an older copy: longer, and without the lines that were closed since? */
+function goesOnFrom(file: Buffer, copy: Buffer, numberOf: NumberOf): boolean {
+  if (file.subarray(0, copy.length).equals(copy)) return true;
+  const first = file.subarray(0, file.indexOf(10) + 1);
+  const at = first.length === 0 ? -1 : copy.indexOf(first);
+  if (at >= 0) return file.subarray(0, copy.length - at).equals(copy.subarray(at));
+  // Every line of the copy was closed since then.
+  const [begin, end] = [numberOf(first.toString()), lastNumber(copy, numberOf)];
+  return begin !== null && end !== null && end < begin;
+}
+
+function lastNumber(bytes: Buffer, numberOf: NumberOf): number | null {
+  const end = bytes.lastIndexOf(10);
+  const start = end < 1 ? -1 : bytes.lastIndexOf(10, end - 1);
+  return end < 0 ? null : numberOf(bytes.toString('utf8', start + 1, end));
 }
 
 /**

@@ -5,17 +5,20 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { syncFolder } from '../../shared/adapters/durable.ts';
 
-/** Copies a file's whole lines; a last line that is torn, or not whole by `isWhole`, is left out. */
+/**
+ * Copies a file's whole lines and gives their bytes; a last line that is torn, or not whole by
+ * `isWhole`, is left out.
+ */
 export async function copyWholeLines(
   from: string,
   to: FileHandle,
   isWhole: (line: string) => boolean,
-): Promise<void> {
+): Promise<number> {
   let source: FileHandle;
   try {
     source = await open(from, 'r');
   } catch {
-    return;
+    return 0;
   }
   try {
     const buffer = Buffer.allocUnsafe(1 << 20);
@@ -42,9 +45,29 @@ export async function copyWholeLines(
       await to.writeFile(buffer.subarray(0, bytesRead));
       at += bytesRead;
     }
+    return end;
   } finally {
     await source.close();
   }
+}
+
+/** Writes bytes [from, until) of a file to a new one, durable on return; its handle stays open. */
+export async function copyTail(
+  source: FileHandle,
+  from: number,
+  until: number,
+  path: string,
+): Promise<FileHandle> {
+  const handle = await open(path, 'w');
+  const buffer = Buffer.allocUnsafe(1 << 20);
+  for (let at = from; at < until; ) {
+    const { bytesRead } = await source.read(buffer, 0, Math.min(buffer.length, until - at), at);
+    if (bytesRead === 0) break;
+    await handle.writeFile(buffer.subarray(0, bytesRead));
+    at += bytesRead;
+  }
+  await handle.sync();
+  return handle;
 }
 
 /** Where the line begins whose newline is the byte before `end`. */

@@ -2,13 +2,14 @@
  * `ledger.jsonl`: read whole at the start, appended durably, compared on replay.
  *
  * Only hashes stay in memory for old records (a replayed step is compared by its record's hash,
- * which covers every field).
+ * which covers every field). Records behind a checkpoint that was read back move to compressed parts
+ * once they are many; what is read is the same (`line-parts.ts`).
  */
 import { Failure } from '../../shared/core/failures.ts';
 import { type LedgerRecord, recordFault, recordLine } from '../../shared/core/ledger.ts';
 import { sha256Of } from '../../shared/adapters/fingerprint.ts';
 import { type JsonlFile, openJsonl } from './jsonl-file.ts';
-import { readLines } from './jsonl-lines.ts';
+import { recordNumber } from './line-parts.ts';
 
 export const sha256Text = (text: string): string => sha256Of(new TextEncoder().encode(text));
 
@@ -33,6 +34,10 @@ export interface LedgerFile {
    * their own.
    */
   commit(record: LedgerRecord): Promise<void>;
+  /** Bytes of the records that are in no part. */
+  readonly bytes: number;
+  /** Moves the records of steps before `step` to a compressed part, the newest excepted. */
+  closePart(step: number): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -70,10 +75,13 @@ export async function openLedger(
   identity: string,
   review: LedgerReview | null = null,
 ): Promise<LedgerFile> {
-  const file: JsonlFile = await openJsonl(path, generation, isRecord);
+  const file: JsonlFile = await openJsonl(path, generation, {
+    isWhole: isRecord,
+    numberOf: recordNumber,
+  });
   const records: RecordHashes[] = [];
   const previousOf = (step: number) => (step === 0 ? identity : (records[step - 1]?.hash ?? ''));
-  for await (const line of readLines(file.path)) {
+  for await (const line of file.lines()) {
     const step = records.length;
     let fault: string | null;
     let record: LedgerRecord | null = null;
@@ -129,6 +137,10 @@ export async function openLedger(
       await file.append(recordLine(record), { sync: true });
       records.push(hashesOf(record));
     },
+    get bytes() {
+      return file.bytes;
+    },
+    closePart: (step) => file.closePart(Math.min(step, records.length - 1)),
     close: () => file.close(),
   };
 }

@@ -10,7 +10,7 @@ import { readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { replaceFile, syncFolder } from '../../shared/adapters/durable.ts';
 import type { RunEvent } from '../../shared/core/events.ts';
-import { readLines } from './jsonl-lines.ts';
+import { eventNumber, readNumberedLines } from './line-parts.ts';
 import type { RunContext } from './run-context.ts';
 
 export interface Review {
@@ -37,7 +37,7 @@ export const endReview = (folder: string): Promise<void> => rm(reviewFile(folder
 /** The first committed step that a worker had a part in without every leaf being audited. */
 async function firstUnchecked(folder: string, worker: string): Promise<number | null> {
   let first: number | null = null;
-  for await (const line of readLines(join(folder, 'events.jsonl'))) {
+  for await (const line of readNumberedLines(join(folder, 'events.jsonl'), eventNumber)) {
     // Most lines need no parse: they do not name the worker.
     if (!line.includes(JSON.stringify(worker))) continue;
     let event: RunEvent;

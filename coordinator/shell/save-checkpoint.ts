@@ -6,6 +6,7 @@ import { asFailure } from '../../shared/core/failures.ts';
 import { fromF64Bits } from '../../shared/core/ledger.ts';
 import {
   checkpointName,
+  holds,
   type Manifest,
   pruneCheckpoints,
   readManifest,
@@ -48,7 +49,21 @@ async function saveCheckpoint(context: RunContext, record: Record): Promise<Mani
     manifest.step === 0 ? 'the first weights are drawn' : 'it is due',
   );
   await context.picture.write(folder);
+  await closeLedger(context, manifest);
   return manifest;
+}
+
+/** Records of so many bytes are closed to a part. */
+const partBytes = 16 * 1024 ** 2;
+
+/**
+ * Compresses records behind a checkpoint, once they are many and the checkpoint has been read back
+ * from the disk. A disk that fails costs the part; the records stay where they are.
+ */
+async function closeLedger({ ledger, folder }: RunContext, manifest: Manifest): Promise<void> {
+  if (ledger === null || ledger.bytes < partBytes) return;
+  if (!(await holds(folder, manifest))) return;
+  await ledger.closePart(manifest.step).catch(() => undefined);
 }
 
 /**

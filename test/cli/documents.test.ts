@@ -119,6 +119,7 @@ test('every other program in the documents is there', () => {
     } else {
       const known = [
         'sha256sum',
+        'bash',
         'cmp',
         'git',
         'cd',
