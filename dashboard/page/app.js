@@ -34,7 +34,6 @@ const specs = [
     name: 'Loss',
     kind: 'loss',
     show: (v) => fixed(v, 4),
-    axis: (v) => fixed(v, 2),
     points: (s) => history(s, 'loss'),
   },
   {
@@ -50,7 +49,7 @@ const specs = [
     kind: 'knn',
     range: [0, 0.5],
     show: (v) => percent(v, 1),
-    axis: (v) => percent(v),
+    axis: (v, digits) => percent(v, Math.max(0, digits - 2)),
     points: (s) => s.knnHistory.map((k) => ({ x: k.step, y: k.accuracy })),
   },
   {

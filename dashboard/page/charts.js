@@ -1,5 +1,5 @@
 /** A curve as a picture that can be read by eye, by pointer, by keyboard and by a screen reader. */
-import { count, draw, make } from './format.js';
+import { count, draw, fixed, make } from './format.js';
 
 const size = { width: 480, height: 170, left: 46, right: 8, top: 8, bottom: 20 };
 
@@ -18,9 +18,24 @@ function ticks(least, most, step) {
   return values;
 }
 
+/** The last step of the axis: a quarter more than there is, and no more than there will be. */
+function rightEnd(reached, goal) {
+  const wanted = Math.max(10, 1.25 * reached);
+  const step = roundStep(0, wanted, 5);
+  return Math.max(1, reached, Math.min(goal || wanted, Math.ceil(wanted / step) * step));
+}
+
+/** Digits after the point that tell the multiples of a distance apart. */
+const digitsOf = (step) => {
+  for (let digits = 0; digits < 9; digits += 1)
+    if (Math.abs(step - Number(step.toFixed(digits))) < 1e-6 * step) return digits;
+  return 9;
+};
+
 /**
  * `spec`: name, kind (its colour), show (a value as text), range ([least, most] or null), guide (a
- * height to mark or null). Gives the figure and how to show new points [{ x, y }].
+ * height to mark or null), axis (a value and how many digits, to text). Gives the figure and how to
+ * show new points [{ x, y }].
  */
 export function chart(spec) {
   const readout = make('output');
@@ -59,14 +74,15 @@ export function chart(spec) {
     const step = roundStep(least, most, 4);
     least = Math.floor(least / step + 1e-9) * step;
     most = Math.ceil(most / step - 1e-9) * step;
-    const right = Math.max(1, steps, points.at(-1)?.x ?? 1);
+    const right = rightEnd(points.at(-1)?.x ?? 0, steps);
     const x = (value) => size.left + (value / right) * (size.width - size.left - size.right);
     const y = (value) =>
       size.height -
       size.bottom -
       ((value - least) / (most - least)) * (size.height - size.bottom - size.top);
     scale = { x, right };
-    const axis = spec.axis ?? spec.show;
+    const axis = spec.axis ?? fixed;
+    const digits = digitsOf(step);
     for (const value of ticks(least, most, step)) {
       svg.append(
         draw('line', {
@@ -78,12 +94,23 @@ export function chart(spec) {
         }),
       );
       svg.append(
-        draw('text', { x: size.left - 6, y: y(value) + 4, 'text-anchor': 'end' }, axis(value)),
+        draw(
+          'text',
+          { x: size.left - 6, y: y(value) + 4, 'text-anchor': 'end' },
+          axis(value, digits),
+        ),
       );
     }
     for (const value of ticks(0, right, Math.max(1, roundStep(0, right, 5))))
       svg.append(
-        draw('text', { x: x(value), y: size.height - 4, 'text-anchor': 'middle' }, count(value)),
+        draw(
+          'text',
+          {
+            ...{ x: x(value), y: size.height - 4 },
+            'text-anchor': value > 0.95 * right ? 'end' : 'middle',
+          },
+          count(value),
+        ),
       );
     if (spec.guide !== undefined)
       svg.append(

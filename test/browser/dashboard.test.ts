@@ -1,32 +1,19 @@
 /**
- * The dashboard in a real Chromium: a live run with a kill and a join, a server that goes away and
- * comes back, a long run, hostile names, the keyboard, axe; light, dark and on a phone.
- *
- * TANDEM_SHOTS=FOLDER keeps screenshots.
+ * The dashboard in a real Chromium: a kill and a join, a server that goes away and comes back, a
+ * long run, hostile names, the keyboard, axe; light, dark and on a phone. Events are made up here;
+ * `live-run.test.ts` looks at a real run.
  */
 /// <reference lib="dom" />
 import assert from 'node:assert/strict';
-import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { delimiter, join } from 'node:path';
-import { existsSync } from 'node:fs';
-import { after, before, describe, it, type TestContext } from 'node:test';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import type { Page } from 'playwright-core';
 import type { RunEvent } from '../../shared/core/events.ts';
+import { browserSkip, judged, openBrowser, shot, shows } from '../support/browser.ts';
 import { freePort } from '../support/nats-server.ts';
 import { pretendRun } from '../support/pretend-events.ts';
 import { scratch, startTandem, type Tandem } from '../support/processes.ts';
-
-const names = ['chromium-headless-shell', 'chromium', 'chromium-browser', 'google-chrome'];
-const program = (process.env['PATH'] ?? '')
-  .split(delimiter)
-  .flatMap((folder) => names.map((name) => join(folder, name)))
-  .find((path) => existsSync(path));
-if (program === undefined && process.env['CI'] === 'true')
-  throw new Error('CI needs a Chromium: none of its names is on PATH');
-const skip = program === undefined ? 'no Chromium on PATH' : false;
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-const shots = process.env['TANDEM_SHOTS'];
 
 const write = (run: string, events: readonly RunEvent[]): void => {
   mkdirSync(run, { recursive: true });
@@ -49,80 +36,16 @@ async function serving(
   }
 }
 
-describe('the dashboard in Chromium', { skip, timeout: 300_000, concurrency: 1 }, () => {
-  let browser: Browser;
-  before(async () => {
-    const args = ['--no-sandbox', '--disable-dev-shm-usage'];
-    browser = await chromium.launch({ executablePath: program ?? '', args });
-  });
-  after(() => browser?.close());
+describe('the dashboard in Chromium', {
+  skip: browserSkip,
+  timeout: 300_000,
+  concurrency: 1,
+}, () => {
+  const look = openBrowser();
 
-  interface Looked {
-    page: Page;
-    faults: string[];
-    foreign: string[];
-  }
-
-  async function look(t: TestContext, url: string, options = {}): Promise<Looked> {
-    const context = await browser.newContext({
-      viewport: { width: 1280, height: 1600 },
-      ...options,
-    });
-    t.after(() => context.close());
-    const page = await context.newPage();
-    const [faults, foreign]: [string[], string[]] = [[], []];
-    page.on('console', (message) => {
-      // A server that is away shows as a failed request, which is what happened.
-      const away = /ERR_CONNECTION|ERR_INCOMPLETE|ERR_EMPTY/.test(message.text());
-      if (message.type() === 'error' && !away) faults.push(message.text());
-    });
-    page.on('pageerror', (error) => faults.push(String(error)));
-    page.on('request', (request) => {
-      const to = request.url();
-      if (!to.startsWith(url) && !to.startsWith('data:')) foreign.push(to);
-    });
-    await page.goto(url);
-    await page.waitForFunction(() => document.getElementById('link')?.textContent === 'live');
-    return { page, faults, foreign };
-  }
-
-  async function judged(page: Page): Promise<void> {
-    await page.evaluate(axe);
-    const found = await page.evaluate(async () => {
-      const { axe: judge } = globalThis as unknown as {
-        axe: {
-          run(): Promise<{
-            violations: { id: string; impact: string; nodes: { html: string }[] }[];
-          }>;
-        };
-      };
-      return (await judge.run()).violations;
-    });
-    const serious = found.filter(({ impact }) => impact === 'serious' || impact === 'critical');
-    assert.deepEqual(
-      serious.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`),
-      [],
-    );
-  }
-
-  const shot = async (page: Page, name: string): Promise<void> => {
-    if (shots === undefined) return;
-    await page.screenshot({ path: join(shots, `${name}.png`), fullPage: true });
-  };
   const state = (page: Page, worker: string) =>
     page.locator(`tr[data-worker="${worker}"] td`).first();
-  const shows = async (page: Page, worker: string, word: string): Promise<number> => {
-    const began = performance.now();
-    await page.waitForFunction(
-      ([id, wanted]) =>
-        document.querySelector(`tr[data-worker="${id}"] td`)?.textContent === wanted,
-      [worker, word],
-      { timeout: 20_000, polling: 20 },
-    );
-    return performance.now() - began;
-  };
-
-  it('a live run: a kill and a join are shown, an outage of the server leaves no gap', async (t) => {
+  it('a run told live: a kill and a join are shown, an outage of the server leaves no gap', async (t) => {
     const run = join(scratch(t), 'live');
     const told = pretendRun({
       ...{ run: 'live', steps: 2000, workers: ['worker-1', 'worker-2', 'worker-3'] },
