@@ -18,4 +18,7 @@ if (major < 20 || (major === 20 && minor < 15)) {
 } else {
   const { run } = await import(main.href);
   process.exitCode = await run(process.argv.slice(2));
+  // All is said and written. What may still hold the process is a connection that waits politely
+  // for a peer that does not read any more.
+  setTimeout(() => process.exit(), 2000).unref();
 }

@@ -24,6 +24,8 @@ import { initialState, lastStep, type Plan } from './core/state.ts';
 import { clearUnfinished } from './shell/checkpoints.ts';
 import { finishedServer } from './shell/finished-run.ts';
 import { type FinalCheckpoint, finalCheckpoint } from './shell/save-checkpoint.ts';
+import { arithmetic } from './shell/arithmetic.ts';
+import { inThread } from './shell/arithmetic-thread.ts';
 import { earlyWeights } from './shell/early-weights.ts';
 import { openEventLog } from './shell/event-log.ts';
 import { openLedger } from './shell/ledger-file.ts';
@@ -173,6 +175,8 @@ async function serve(
       ? null
       : await openLedger(join(folder, 'ledger.jsonl'), generation, run.identity, wrong);
   const recovered = await recover(folder, net, method.seed, ledger, review?.since);
+  const model = modelState(net, recovered.copy, recovered.step, recovered.hashes);
+  const early = earlyWeights();
   const context: RunContext = {
     folder,
     name,
@@ -181,14 +185,15 @@ async function serve(
     run,
     samples,
     dataset,
-    model: modelState(net, recovered.copy, recovered.step, recovered.hashes),
+    model,
     ledger,
     events,
     picture,
     summary,
     publisher: null,
     review,
-    early: earlyWeights(),
+    early,
+    arithmetic: arithmetic(model, early, inThread),
     meter: stepMeter(),
     links: new Map(),
     saving: Promise.resolve(),
@@ -270,6 +275,7 @@ async function serve(
   await closeServer(server);
   await context.publisher?.close();
   await Promise.allSettled(context.model.readers.values());
+  await context.arithmetic.close();
   await context.ledger?.close();
   await clearAddress(folder, generation);
   if (ended.kind === 'failed') throw ended.failure;

@@ -14,11 +14,11 @@ import { treeMeanF64 } from '../../shared/core/tree.ts';
 import type { DeviceClass, LeafReport, Share } from '../core/state.ts';
 import { openLedger, sha256Text } from './ledger-file.ts';
 import { readCurrent, swap } from './model-state.ts';
-import type { Reduced } from './reducer.ts';
 import type { RunContext } from './run-context.ts';
 import { endReview } from './review.ts';
 import { checkFence, type RunRecord, writeRun } from './run-folder.ts';
 import { checkpoint } from './save-checkpoint.ts';
+import type { Reduced } from './step-arithmetic.ts';
 import { writeWarmSlot } from './warm-slots.ts';
 
 export type Record = (body: EventBody, because: string) => Promise<void>;

@@ -34,11 +34,14 @@ export interface ModelState {
   readers: Map<ModelCopy, Promise<unknown>>;
 }
 
-export function emptyCopy(architecture: Architecture): ModelCopy {
+/** Zeros, in memory that threads can share. */
+export function emptyCopy({ parameterCount, statisticCount }: Architecture): ModelCopy {
+  const zeros = (elements: number): Float32Array =>
+    new Float32Array(new SharedArrayBuffer(4 * elements));
   return {
-    weights: new Float32Array(architecture.parameterCount),
-    momentum: new Float32Array(architecture.parameterCount),
-    statistics: new Float32Array(architecture.statisticCount),
+    weights: zeros(parameterCount),
+    momentum: zeros(parameterCount),
+    statistics: zeros(statisticCount),
   };
 }
 
@@ -52,11 +55,10 @@ export function hashesOf(copy: ModelCopy): StateHashes {
 
 /** Step 0: drawn weights, momentum +0, statistics 0 and 1. */
 export function initialCopy(architecture: Architecture, seed: number): ModelCopy {
-  return {
-    weights: initialWeights(architecture, seed),
-    momentum: new Float32Array(architecture.parameterCount),
-    statistics: initialStatistics(architecture),
-  };
+  const copy = emptyCopy(architecture);
+  copy.weights.set(initialWeights(architecture, seed));
+  copy.statistics.set(initialStatistics(architecture));
+  return copy;
 }
 
 /** `hashes`: those of the copy, where they are known already. */

@@ -7,6 +7,7 @@ import type { RunSummary } from '../../shared/core/summary.ts';
 import type { Dataset } from '../../shared/ports/dataset.ts';
 import type { EventPublisher } from '../../shared/adapters/nats-publisher.ts';
 import type { Plan } from '../core/state.ts';
+import type { Arithmetic } from './arithmetic.ts';
 import type { EarlyWeights } from './early-weights.ts';
 import type { EventLog } from './event-log.ts';
 import type { LedgerFile } from './ledger-file.ts';
@@ -29,6 +30,7 @@ export interface RunContext {
   model: ModelState;
   /** What the open step makes, for workers that fetch it meanwhile. */
   early: EarlyWeights;
+  arithmetic: Arithmetic;
   /** Null until the device class, and with it the identity, is known. */
   ledger: LedgerFile | null;
   events: EventLog;

@@ -18,14 +18,8 @@ import {
   finalCheckpoint,
   type FinalCheckpoint,
 } from './save-checkpoint.ts';
-import {
-  beginReduce,
-  type NodeSource,
-  type Reduced,
-  type ReduceProgress,
-  reduceStep,
-  WorkerGone,
-} from './reducer.ts';
+import { type NodeSource, type ReduceProgress, reduceStep, WorkerGone } from './reducer.ts';
+import type { Reduced } from './step-arithmetic.ts';
 import { heartbeatMs } from '../../shared/wire/limits.ts';
 import type { ConverseResponse } from '../../shared/wire/messages.ts';
 import type { RunContext } from './run-context.ts';
@@ -292,18 +286,18 @@ export function startRunLoop(
 
   function startReduce(effect: Extract<Effect, { kind: 'reduce' }>): void {
     if (progress === null || progress.step !== effect.step) {
-      progress = beginReduce(context.model, effect.step);
-      context.early.begin(effect.step, context.model.next);
+      const { momentum: momentumFactor, weightDecay } = context.run.method;
+      const rates = learningRates(context.run.method, effect.step);
+      const { leaves } = context.plan;
+      context.arithmetic.begin(effect.step, { leaves, rates, momentumFactor, weightDecay });
+      progress = { step: effect.step, bucket: 0 };
     }
     const controller = new AbortController();
     pause = controller;
-    const { method } = context.run;
     const task = {
       model: context.model,
+      arithmetic: context.arithmetic,
       leaves: context.plan.leaves,
-      rates: learningRates(method, effect.step),
-      momentumFactor: method.momentum,
-      weightDecay: method.weightDecay,
       sources: effect.nodes.map(({ node, worker }): NodeSource => {
         const pull = (bucket: number, elements: number) => {
           const link = context.links.get(worker);
@@ -315,7 +309,6 @@ export function startRunLoop(
         return { node, worker, pull };
       }),
       progress,
-      early: context.early,
       signal: controller.signal,
     };
     background(async () => {

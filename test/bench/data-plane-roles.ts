@@ -9,8 +9,10 @@ import { createHash } from 'node:crypto';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import * as grpc from '@grpc/grpc-js';
 import type { RunContext } from '../../coordinator/shell/run-context.ts';
+import { arithmetic } from '../../coordinator/shell/arithmetic.ts';
+import { inThread } from '../../coordinator/shell/arithmetic-thread.ts';
 import { earlyWeights } from '../../coordinator/shell/early-weights.ts';
-import { beginReduce, type NodeSource, reduceStep } from '../../coordinator/shell/reducer.ts';
+import { type NodeSource, reduceStep } from '../../coordinator/shell/reducer.ts';
 import { modelState, emptyCopy } from '../../coordinator/shell/model-state.ts';
 import { stepMeter } from '../../coordinator/shell/step-meter.ts';
 import { trainingService } from '../../coordinator/shell/training-service.ts';
@@ -117,9 +119,13 @@ function ask(socket: Socket, question: string, bytes: number): Promise<void> {
 function coordinatorRole(): void {
   const links = new Map<string, WorkerLink>();
   const sockets = new Map<string, Socket>();
-  const copy = { ...emptyCopy(flat), weights: payload() };
+  const copy = emptyCopy(flat);
+  copy.weights.set(payload());
   const model = modelState(flat, copy, 0);
   const early = earlyWeights();
+  const numbers = arithmetic(model, early, inThread);
+  const rates = { base: 0.05, predictor: 0.05 };
+  const factors = { rates, momentumFactor: 0.9, weightDecay: 1e-4 };
   const parts = { links, plan: { generation: 1 }, model, early, meter: stepMeter() };
   const context = parts as unknown as RunContext;
   const service = {
@@ -157,16 +163,14 @@ function coordinatorRole(): void {
       const node = { level: 0, index };
       return { node, worker, pull: (bucket, size) => link.pull(1, node, bucket, size) };
     });
+    numbers.begin(1, { leaves: names.length, ...factors });
     return timed(() =>
       reduceStep({
         model,
+        arithmetic: numbers,
         leaves: names.length,
-        rates: { base: 0.05, predictor: 0.05 },
-        momentumFactor: 0.9,
-        weightDecay: 1e-4,
         sources,
-        progress: beginReduce(model, 1),
-        early,
+        progress: { step: 1, bucket: 0 },
         signal: new AbortController().signal,
       }),
     );

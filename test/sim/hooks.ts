@@ -35,6 +35,8 @@ const own: Record<string, string> = {
   'shared/adapters/grpc.js': twin('grpc'),
   'shared/adapters/open-dataset.js': twin('parts'),
   'shared/core/architecture.js': twin('parts'),
+  // Only one thread exists in the simulated world.
+  'coordinator/shell/arithmetic-thread.js': twin('parts'),
   'coordinator/shell/loss-picture.js': twin('parts'),
   // It measures real time and would give each playing of a seed another history.
   'coordinator/shell/step-meter.js': twin('parts'),

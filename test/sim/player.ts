@@ -31,6 +31,22 @@ export interface Figures {
   share: number;
 }
 
+/** A pipe whose reader is busy takes a part, or nothing for a while (`EAGAIN`). */
+function writeWhole(text: string): void {
+  const pause = new Int32Array(new SharedArrayBuffer(4));
+  const waitMs = 5;
+  let bytes = Buffer.from(text);
+  for (let tries = 0; bytes.length > 0; ) {
+    try {
+      bytes = bytes.subarray(writeSync(1, bytes));
+    } catch (error) {
+      tries += 1;
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN' || tries > 12_000) throw error;
+      Atomics.wait(pause, 0, 0, waitMs);
+    }
+  }
+}
+
 installMachine();
 // A real process would end here.
 process.on('unhandledRejection', (error) => {
@@ -53,7 +69,7 @@ async function obey({ seeds, trace, pace, crash }: Order): Promise<Answer> {
   const began = real.now();
   const outcomes: Outcome[] = [];
   for (const seed of seeds) {
-    const say = trace ? (line: string) => void writeSync(1, `${line}\n`) : null;
+    const say = trace ? (line: string) => writeWhole(`${line}\n`) : null;
     const scenario = crash
       ? crashScenario(seed === 0 ? null : { effect: seed, ...crash })
       : scenarioOf(seed);

@@ -1,6 +1,8 @@
 /**
- * The worker's gRPC calls. Control and data have a connection each, so a heartbeat never waits
- * behind a gradient.
+ * The worker's gRPC calls. Control has a connection of its own, so a heartbeat never waits behind a
+ * gradient, and bulk has one for each direction: an HTTP/2 session of Node's does not read while a
+ * write of its own waits, so two ends that both send bulk on one connection can stop each other for
+ * ever.
  */
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
@@ -67,9 +69,11 @@ export function openTransport(address: string): Transport {
   const client = () =>
     new TrainingService(address, grpc.credentials.createInsecure(), channelOptions);
   const control = client();
-  const data = client();
+  const up = client();
+  const down = client();
   const controlStub = control as unknown as Stub;
-  const dataStub = data as unknown as Stub;
+  const upStub = up as unknown as Stub;
+  const downStub = down as unknown as Stub;
   const within = (): grpc.CallOptions => ({ deadline: Date.now() + callMs });
   return {
     converse: () => controlStub.converse(new grpc.Metadata()),
@@ -77,7 +81,7 @@ export function openTransport(address: string): Transport {
       const metadata = new grpc.Metadata();
       metadata.set('worker', worker);
       metadata.set('generation', String(generation));
-      const stream = dataStub.pushGradients(metadata);
+      const stream = upStub.pushGradients(metadata);
       let last: Promise<void> = Promise.resolve();
       stream.on('data', (wish: BucketWish) => {
         last = last.then(() => answer(stream, wish, payloadOf(wish)));
@@ -88,12 +92,12 @@ export function openTransport(address: string): Transport {
       return { end: () => stream.end() };
     },
     async pullWeights(generation, weightsHash, into) {
-      const call = dataStub.pullWeights({ generation, weightsHash, step: 0 }, within());
+      const call = downStub.pullWeights({ generation, weightsHash, step: 0 }, within());
       if ((await receiveWeights(call, into)) !== weightsHash)
         throw new Failure('bad-message', 'the weights do not have the hash that was announced');
     },
     followWeights(generation, step, into) {
-      const call = dataStub.pullWeights({ generation, weightsHash: '', step }, within());
+      const call = downStub.pullWeights({ generation, weightsHash: '', step }, within());
       return {
         step,
         hash: receiveWeights(call, into).catch(() => null),
@@ -102,7 +106,7 @@ export function openTransport(address: string): Transport {
     },
     async listSamples() {
       const lines: string[] = [];
-      const call = dataStub.listSamples({}, within());
+      const call = downStub.listSamples({}, within());
       try {
         for await (const part of call as AsyncIterable<{ lines: string }>) lines.push(part.lines);
       } catch (error) {
@@ -120,7 +124,7 @@ export function openTransport(address: string): Transport {
     async fetchSample(sha256) {
       const parts: Uint8Array[] = [];
       let bytes = 0;
-      const call = dataStub.fetchSample({ sha256 }, within());
+      const call = downStub.fetchSample({ sha256 }, within());
       for await (const part of call as AsyncIterable<{ data: Uint8Array }>) {
         bytes += part.data.length;
         if (bytes > sampleBytesMax) {
@@ -132,8 +136,7 @@ export function openTransport(address: string): Transport {
       return Buffer.concat(parts);
     },
     close() {
-      control.close();
-      data.close();
+      for (const connection of [control, up, down]) connection.close();
     },
   };
 }

@@ -2,19 +2,20 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
+import { arithmetic, inLine, type StartPerformer } from '../../../coordinator/shell/arithmetic.ts';
+import { inThread } from '../../../coordinator/shell/arithmetic-thread.ts';
 import { earlyWeights } from '../../../coordinator/shell/early-weights.ts';
 import { initialCopy, modelState } from '../../../coordinator/shell/model-state.ts';
 import {
-  beginReduce,
   bucketCount,
   bucketSize,
   type NodeSource,
   payloadElements,
-  type Reduced,
   type ReduceTask,
   reduceStep,
   WorkerGone,
 } from '../../../coordinator/shell/reducer.ts';
+import type { Reduced } from '../../../coordinator/shell/step-arithmetic.ts';
 import { sha256Of } from '../../../shared/adapters/fingerprint.ts';
 import { childrenOf, leavesOf, type NodeId, rootOf } from '../../../shared/core/tree.ts';
 import { bucketCredit, bucketElements } from '../../../shared/wire/limits.ts';
@@ -92,18 +93,22 @@ function sourcesOf(
   });
 }
 
-function taskOf(model: typeof tinyModel, leaves: number, sources: NodeSource[]): ReduceTask {
+function taskOf(
+  model: typeof tinyModel,
+  leaves: number,
+  sources: NodeSource[],
+  where: StartPerformer = inLine,
+): ReduceTask {
   const state = modelState(model, initialCopy(model, 5), 0);
   state.current.momentum.set(payloadOf(model, 9, 9).subarray(0, model.parameterCount));
+  const numbers = arithmetic(state, earlyWeights(), where);
+  numbers.begin(0, { leaves, rates, momentumFactor, weightDecay });
   return {
     model: state,
     leaves,
-    rates,
-    momentumFactor,
-    weightDecay,
+    arithmetic: numbers,
     sources,
-    progress: beginReduce(state, 0),
-    early: earlyWeights(),
+    progress: { step: 0, bucket: 0 },
     signal: new AbortController().signal,
   };
 }
@@ -325,4 +330,64 @@ test('the second copy is not written while somebody still reads it', async () =>
   release();
   assert.ok(await reducing);
   assert.ok(task.model.next.weights.some((value) => value !== 0));
+});
+
+test('in a thread of its own the bits are the same, interrupted or not, with more nodes than slots', async (t) => {
+  const leaves = 70;
+  const draw = drawsOf(9);
+  const nodes = Array.from({ length: leaves }, (_, index) => ({ level: 0, index }));
+  const lost = nodes[40];
+  const before = (bucket: number, node: NodeId) => {
+    if (bucket === 1 && node === lost) throw new WorkerGone('w', 'killed', false);
+  };
+  const sources = (breaks: boolean) =>
+    sourcesOf(nodes, leaves, { model: threeBuckets, draw, ...(breaks ? { before } : {}) });
+  const task = taskOf(threeBuckets, leaves, sources(true), inThread);
+  t.after(() => task.arithmetic.close());
+  await assert.rejects(reduceStep(task), WorkerGone);
+  task.sources = sources(false);
+  const expected = expectedOf(threeBuckets, leaves);
+  assert.deepEqual(await whole(task), expected);
+  assert.equal(sha256Of(bytesOf(task.model.next.weights)), expected.weights);
+  assert.equal(sha256Of(bytesOf(task.model.next.statistics)), expected.statistics);
+  task.arithmetic.begin(0, { leaves, rates, momentumFactor, weightDecay });
+  task.progress = { step: 0, bucket: 0 };
+  assert.deepEqual(await whole(task), expected, 'begun anew');
+});
+
+test('a step that is given up in the middle leaves nothing behind for the one made in its place', async (t) => {
+  const draw = drawsOf(11);
+  const controller = new AbortController();
+  const before = (bucket: number, node: NodeId) => {
+    if (bucket === 1 && node.index === 3) controller.abort();
+  };
+  const nodes = Array.from({ length: 5 }, (_, index) => ({ level: 0, index }));
+  const sources = sourcesOf(nodes, 5, { model: threeBuckets, draw, before });
+  const task = taskOf(threeBuckets, 5, sources, inThread);
+  t.after(() => task.arithmetic.close());
+  task.signal = controller.signal;
+  const given = reduceStep(task);
+  while (!controller.signal.aborted) await turn();
+  task.arithmetic.begin(0, { leaves: 5, rates, momentumFactor, weightDecay });
+  const again = {
+    ...task,
+    progress: { step: 0, bucket: 0 },
+    signal: new AbortController().signal,
+    sources: sourcesOf(nodes, 5, { model: threeBuckets, draw }),
+  };
+  assert.deepEqual(await whole(again), expectedOf(threeBuckets, 5));
+  assert.equal(await given, null);
+});
+
+test('arithmetic that fails, in a thread or not, fails the step and all that follows', async (t) => {
+  for (const where of [inLine, inThread]) {
+    const task = taskOf(tinyModel, 2, [], where);
+    t.after(() => task.arithmetic.close());
+    await assert.rejects(async () => {
+      task.arithmetic.add();
+      await task.arithmetic.finish();
+    }, /the reduce plan is not whole/);
+    if (where === inThread)
+      assert.throws(() => task.arithmetic.add(), /the reduce plan is not whole/);
+  }
 });

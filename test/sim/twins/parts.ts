@@ -31,6 +31,9 @@ export function openDataset(): Dataset {
 // shared/core/architecture.ts
 export const architecture = () => tinyArchitecture;
 
+// coordinator/shell/arithmetic-thread.ts
+export { inLine as inThread } from '../../../coordinator/shell/arithmetic.ts';
+
 // worker/shell/canary.ts
 export const runCanary = async () => [{ name: 'step', sha256: 'c'.repeat(64) }];
 

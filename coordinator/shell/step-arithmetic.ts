@@ -1,0 +1,200 @@
+/**
+ * What the reducer does to numbers: buckets of nodes come in the order of the reduce plan, and leave
+ * as updated weights, momentum and statistics in the second copy of the state, with their hashes.
+ *
+ * It is a machine of commands and answers, so that it runs in a thread of its own
+ * (`arithmetic-thread.ts`) or in line, with the same bits: all memory is shared and each command is
+ * finished before the next. Nothing here waits or knows of workers.
+ */
+import { createHash, type Hash } from 'node:crypto';
+import type { Architecture, TensorSpec } from '../../shared/core/architecture-types.ts';
+import type { LearningRates } from '../../shared/core/schedule.ts';
+import { addInto, scaleRoot } from '../../shared/core/tree.ts';
+import { sgdStep, updateStatistics } from '../../shared/core/update.ts';
+import { sha256Of } from '../../shared/adapters/fingerprint.ts';
+import { bucketElements } from '../../shared/wire/limits.ts';
+import { bytesOf } from '../../shared/wire/tensors.ts';
+import type { ModelCopy, StateHashes } from './model-state.ts';
+
+export interface StepFactors {
+  /** S */
+  leaves: number;
+  rates: LearningRates;
+  momentumFactor: number;
+  weightDecay: number;
+}
+
+export interface Reduced extends StateHashes {
+  gradient: string;
+}
+
+export type Command =
+  /** Nothing of the step is made; `from`: which of the two copies is the current one. */
+  | { kind: 'begin'; epoch: number; factors: StepFactors; from: 0 | 1 }
+  /** The bucket of one node lies in this slot. */
+  | { kind: 'push'; slot: number; elements: number }
+  /** The two pushed last are summed. */
+  | { kind: 'add' }
+  /** What is left is the root of this bucket: scaled, applied and hashed. */
+  | { kind: 'apply'; bucket: number }
+  /** What is pushed and not applied is forgotten. */
+  | { kind: 'clear' }
+  /** The statistics, and the hashes of all of it. */
+  | { kind: 'finish' };
+
+export type Answer =
+  | { kind: 'free'; slot: number }
+  /** So many elements of the weights are made. */
+  | { kind: 'made'; epoch: number; elements: number }
+  | { kind: 'finished'; epoch: number; reduced: Reduced };
+
+export interface Shared {
+  architecture: Architecture;
+  copies: readonly [ModelCopy, ModelCopy];
+  /** Memory of one bucket each. */
+  slots: readonly Float32Array[];
+}
+
+interface Open {
+  epoch: number;
+  factors: StepFactors;
+  current: ModelCopy;
+  next: ModelCopy;
+  gradient: Hash;
+  weights: Hash;
+  momentum: Hash;
+  /** Moments of both views, divided by S. */
+  moments: Float32Array;
+}
+
+export function stepArithmetic(shared: Shared, answer: (answer: Answer) => void) {
+  const { architecture, copies, slots } = shared;
+  const { parameterCount, statisticCount } = architecture;
+  const segments = rateSegments(architecture);
+  const stack: { slot: number; values: Float32Array }[] = [];
+  let open: Open | null = null;
+
+  const pop = () => {
+    const top = stack.pop();
+    if (top === undefined) throw new Error('the reduce plan is not whole');
+    return top;
+  };
+  const clear = () => {
+    for (const { slot } of stack.splice(0)) answer({ kind: 'free', slot });
+  };
+
+  function apply(step: Open, bucket: number, root: Float32Array): void {
+    const { factors, current, next } = step;
+    const { leaves, rates, momentumFactor, weightDecay } = factors;
+    const first = bucket * bucketElements;
+    const end = Math.min(first + root.length, parameterCount);
+    scaleRoot(root, leaves);
+    for (const { from, to, rate } of segments) {
+      const start = Math.max(first, from);
+      const stop = Math.min(end, to);
+      if (start >= stop) continue;
+      sgdStep({
+        weights: current.weights.subarray(start, stop),
+        momentum: current.momentum.subarray(start, stop),
+        gradient: root.subarray(start - first, stop - first),
+        nextWeights: next.weights.subarray(start, stop),
+        nextMomentum: next.momentum.subarray(start, stop),
+        start: 0,
+        end: stop - start,
+        rate: rates[rate],
+        momentumFactor,
+        weightDecay,
+      });
+    }
+    if (first < end) {
+      answer({ kind: 'made', epoch: step.epoch, elements: end });
+      step.gradient.update(bytesOf(root.subarray(0, end - first)));
+      step.weights.update(bytesOf(next.weights.subarray(first, end)));
+      step.momentum.update(bytesOf(next.momentum.subarray(first, end)));
+    }
+    const momentsFrom = Math.max(first, parameterCount);
+    if (momentsFrom < first + root.length)
+      step.moments.set(root.subarray(momentsFrom - first), momentsFrom - parameterCount);
+  }
+
+  function finish({ epoch, current, next, moments, ...hashes }: Open): void {
+    updateStatistics({
+      statistics: current.statistics,
+      view1: moments.subarray(0, statisticCount),
+      view2: moments.subarray(statisticCount),
+      next: next.statistics,
+    });
+    // Copies: a worker lost between the last bucket and the seal has all this asked for again.
+    const reduced = {
+      gradient: hashes.gradient.copy().digest('hex'),
+      weights: hashes.weights.copy().digest('hex'),
+      momentum: hashes.momentum.copy().digest('hex'),
+      statistics: sha256Of(bytesOf(next.statistics)),
+    };
+    answer({ kind: 'finished', epoch, reduced });
+  }
+
+  return (command: Command): void => {
+    if (command.kind === 'begin') {
+      const { epoch, factors, from } = command;
+      clear();
+      open = {
+        ...{ epoch, factors, current: copies[from], next: copies[from === 0 ? 1 : 0] },
+        gradient: createHash('sha256'),
+        weights: createHash('sha256'),
+        momentum: createHash('sha256'),
+        moments: new Float32Array(2 * statisticCount),
+      };
+      return;
+    }
+    if (open === null) throw new Error('no step was begun');
+    switch (command.kind) {
+      case 'push': {
+        const { slot, elements } = command;
+        const values = slots[slot]?.subarray(0, elements);
+        if (values === undefined) throw new Error(`there is no slot ${slot}`);
+        stack.push({ slot, values });
+        return;
+      }
+      case 'add': {
+        const right = pop();
+        const left = stack.at(-1);
+        if (left === undefined) throw new Error('the reduce plan is not whole');
+        addInto(left.values, right.values);
+        answer({ kind: 'free', slot: right.slot });
+        return;
+      }
+      case 'apply': {
+        const { slot, values } = pop();
+        if (stack.length > 0) throw new Error('the reduce plan does not end in one root');
+        apply(open, command.bucket, values);
+        answer({ kind: 'free', slot });
+        return;
+      }
+      case 'clear':
+        clear();
+        return;
+      case 'finish':
+        finish(open);
+        return;
+      default:
+        return command satisfies never;
+    }
+  };
+}
+
+/** Ranges of parameters with one learning rate: the predictor's is constant (SimSiam, 4.2). */
+function rateSegments({ parameters, parameterCount }: Architecture) {
+  const predictor = parameters.filter((p: TensorSpec) => p.name.startsWith('predictor.'));
+  const from = predictor[0]?.offset ?? parameterCount;
+  const last = predictor.at(-1);
+  const to = last ? last.offset + last.length : parameterCount;
+  const segment = (rate: keyof LearningRates, start: number, end: number) => ({
+    ...{ rate, from: start, to: end },
+  });
+  return [
+    segment('base', 0, from),
+    segment('predictor', from, to),
+    segment('base', to, parameterCount),
+  ];
+}
