@@ -6,6 +6,7 @@
  * environment is ignored: workers talk to their coordinator and to nobody else.
  */
 import type { Http2Server, ServerHttp2Session } from 'node:http2';
+import type { Socket } from 'node:net';
 import { endianness } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import * as grpc from '@grpc/grpc-js';
@@ -94,9 +95,19 @@ const serverOptions: grpc.ServerOptions = {
  */
 export const collectAtOnce: readonly string[] = ['--no-incremental-marking'];
 
-/** A server whose HTTP/2 sessions have windows wide enough for a link with delay. */
+/**
+ * A server whose HTTP/2 sessions have windows wide enough for a link with delay. `forceShutdown` ends
+ * every connection at once: grpc-js waits for the peer to close its side, which a stopped process or
+ * one behind a cut link never does, and until then this process could not end.
+ */
 export function tunedServer(): grpc.Server {
   const server = new grpc.Server(serverOptions);
+  const sockets = new Set<Socket>();
+  const force = server.forceShutdown.bind(server);
+  server.forceShutdown = () => {
+    force();
+    for (const socket of sockets) socket.destroy();
+  };
   // The method is private to grpc-js, and the only place where its HTTP/2 server can be met.
   const inner = server as unknown as {
     commonServerOptions: { settings?: object };
@@ -111,6 +122,10 @@ export function tunedServer(): grpc.Server {
   const create = inner.createHttp2Server.bind(server);
   inner.createHttp2Server = (credentials) => {
     const http2Server = create(credentials);
+    http2Server.on('connection', (socket: Socket) => {
+      sockets.add(socket);
+      socket.once('close', () => sockets.delete(socket));
+    });
     http2Server.on('session', (session: ServerHttp2Session) => {
       session.setLocalWindowSize(windowBytes);
     });

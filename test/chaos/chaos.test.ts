@@ -8,10 +8,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it, type TestContext } from 'node:test';
 import { natsBinary } from '../support/nats-server.ts';
-import { scratch } from '../support/processes.ts';
+import { eventsUntil, scratch } from '../support/processes.ts';
 import { type ChaosReport, chaosRun, scheduleOf } from './chaos-run.ts';
-import type { Cluster } from './cluster.ts';
-import { type Hosts, namespacesRefusal } from './hosts.ts';
+import { Cluster } from './cluster.ts';
+import { type Hosts, loopback, namespacesRefusal } from './hosts.ts';
 import { chaosOptions } from './options.ts';
 import { differences } from './outcome.ts';
 
@@ -74,10 +74,32 @@ describe('a run under fire ends as the quiet run of one worker', {
 
   it('through a trace of spare machines that are there and taken away again', async (t) => {
     const trace = join(scratch(t), 'trace.json');
-    writeFileSync(trace, '[1, 3, 0, 2]');
-    const { fired, faults } = await played(t, ['--replay', trace, '--tick', '1']);
+    // Nobody below the first one, so that it goes on however long a process takes to start here.
+    writeFileSync(trace, '[1, 3, 1, 2]');
+    const { fired, faults } = await played(t, ['--replay', trace, '--tick', '2']);
     assert.deepEqual(faults, []);
-    assert.ok(fired.deeds.some(({ kind }) => kind === 'arrive'));
+    assert.ok(fired.deeds.filter(({ kind }) => kind === 'arrive').length >= 3);
+  });
+
+  it('and ends although a worker stands still and never closes its connection', async (t) => {
+    const folder = scratch(t);
+    const run = join(folder, 'run');
+    const cluster = new Cluster({
+      ...{ hosts: await loopback(), run, logs: join(folder, 'logs'), small: true, nats: null },
+      ...{ options: chaosOptions(method).method, workerData: null, paceMs: [150, 150] },
+    });
+    t.after(() => cluster.killAll());
+    cluster.startCoordinator();
+    cluster.startWorker(1);
+    cluster.startWorker(2);
+    const joined = new Set<string>();
+    await eventsUntil(run, (event) => {
+      if (event.kind === 'worker-joined') joined.add(event.worker);
+      return joined.size === 2 && event.kind === 'step-committed';
+    });
+    cluster.stopWorker(2, 1e9);
+    await cluster.done;
+    assert.deepEqual(cluster.unexpected, []);
   });
 
   it('over a link that delays, loses and cuts half of the workers off', {

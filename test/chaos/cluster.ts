@@ -61,6 +61,8 @@ export class Cluster {
   private closed = false;
   /** Ended here on purpose. */
   private readonly doomed = new WeakSet<ChildProcess>();
+  /** Asked to leave. */
+  private readonly asked = new WeakSet<ChildProcess>();
 
   constructor(options: ClusterOptions) {
     this.options = options;
@@ -111,6 +113,8 @@ export class Cluster {
       if (this.closed || this.doomed.has(child)) return;
       // Drained, or the run is done: its own decision.
       if (code === 0) return;
+      // Asked to leave while it was starting, or before it was anybody's worker.
+      if (this.asked.has(child) && (signal === 'SIGTERM' || code === 130)) return;
       this.found(name, code ?? signal, child);
       this.later(500, () => this.wanted.has(place) && this.startWorker(place));
     });
@@ -187,17 +191,18 @@ export class Cluster {
     this.wanted.delete(place);
     const { hosts } = this.options;
     const child = this.workers.get(place)?.child;
+    if (child === undefined) return;
+    this.asked.add(child);
     if (signal) {
-      child?.kill('SIGTERM');
+      child.kill('SIGTERM');
       return;
     }
     const args = [bin, 'drain', `worker-${place}`, '--coordinator', hosts.listen];
-    const asked = this.start(0, 'drain', args);
-    asked.once('exit', (code) => {
+    this.start(0, 'drain', args).once('exit', (code) => {
       // Nobody there to ask: the coordinator is dead at this moment.
-      if (code !== 0) child?.kill('SIGTERM');
+      if (code !== 0) child.kill('SIGTERM');
       // Or it died before it passed the word on.
-      this.later(drainMs, () => child?.kill('SIGTERM'));
+      this.later(drainMs, () => child.kill('SIGTERM'));
     });
   }
 
@@ -219,6 +224,7 @@ export class Cluster {
   /** For a signal to this process: nothing may outlive it. */
   killAll(): void {
     this.closed = true;
+    for (const timer of this.timers) clearTimeout(timer);
     for (const placed of [this.coordinator, this.nats, ...this.workers.values()])
       placed?.child.kill('SIGKILL');
   }

@@ -134,7 +134,7 @@ async function strike(timed: TimedFault, places: number, drive: DriveOptions): P
     case 'partition': {
       const half = cluster.present().filter((_, i) => i % 2 === 0);
       hosts.cut(half);
-      setTimeout(() => hosts.cut([]), fault.forMs);
+      setTimeout(() => hosts.cut([]), fault.forMs).unref();
       did(half.map((place) => `worker-${place}`).join(' '));
     }
   }

@@ -111,6 +111,7 @@ export function goodputText({ parts, totalMs, usualMs, undisturbed }: ChaosGoodp
   return [
     ...parts.map(({ cause, ms, share }) => row(cause, ms, share)),
     row('sum, first event to last', totalMs, 1),
-    `  a usual step takes ${(usualMs / 1000).toFixed(2)} s (median of ${undisturbed} undisturbed ones)`,
+    `  a usual step takes ${(usualMs / 1000).toFixed(2)} s (median of ` +
+      `${undisturbed > 0 ? `${undisturbed} undisturbed ones` : 'all: none was undisturbed'})`,
   ].join('\n');
 }

@@ -69,6 +69,8 @@ export interface LinkOptions {
   /** Share of packets that are lost, each way. */
   loss: number;
   seed: number;
+  /** TCP congestion control of all hosts, or the kernel's own. */
+  congestion: string | null;
 }
 
 const address = (host: number) => `10.77.0.${host + 1}`;
@@ -79,7 +81,7 @@ export async function namespaces(options: LinkOptions): Promise<Hosts> {
   if (refusal !== null) throw new Error(`--network cannot be had here: ${refusal}`);
   const spaces = Array.from({ length: options.workers + 1 }, (_, i) => `chaos-${process.pid}-${i}`);
   const devices = spaces.map((_, i) => `ch${process.pid}-${i}`);
-  const { delayMs, loss, seed } = options;
+  const { delayMs, loss, seed, congestion } = options;
   const relay = await startRelay([`${delayMs}`, `${loss}`, `${seed}`, ...devices]);
   const made: string[] = [];
   const close = async (): Promise<void> => {
@@ -99,6 +101,11 @@ export async function namespaces(options: LinkOptions): Promise<Hosts> {
         'link set dev lo up',
       ])
         await call('ip', ['-n', space, ...words.split(' ')]);
+      if (congestion === null) continue;
+      const write = `echo ${congestion} > /proc/sys/net/ipv4/tcp_congestion_control`;
+      await call('ip', ['netns', 'exec', space, 'sh', '-c', write]).catch((cause: unknown) => {
+        throw new Error(`this kernel has no --congestion ${congestion}`, { cause });
+      });
     }
   } catch (error) {
     await close();

@@ -6,7 +6,7 @@
  *                                      as of `tandem train`; --model small: no TensorFlow
  *   --leaf MS                          least time of a micro-batch under fire (small: 40)
  *   --kills N --coordinator-kills N --stops N --drains N --joins N --nats-kills N
- *   --network --delay MS --loss SHARE --partitions N --partition SECONDS
+ *   --network --delay MS --loss SHARE --congestion NAME --partitions N --partition SECONDS
  *   --replay FILE --tick SECONDS       worker counts per tick (JSON array) instead of faults
  *   --quiet-run DIR                    a finished quiet run to compare with, instead of a new one
  *   --out DIR                          where runs and logs are kept; else they are removed
@@ -29,7 +29,7 @@ export interface ChaosOptions {
   /** A declared compute pace, milliseconds a micro-batch; 0: none. */
   leafMs: number;
   counts: FaultCounts;
-  network: { delayMs: number; loss: number } | null;
+  network: { delayMs: number; loss: number; congestion: string | null } | null;
   partitionMs: number;
   trace: readonly number[] | null;
   tickMs: number;
@@ -102,6 +102,7 @@ export function chaosOptions(argv: readonly string[]): ChaosOptions {
       network: flag,
       delay: text('50'),
       loss: text('0.05'),
+      congestion: { type: 'string' },
       partitions: text(''),
       partition: text('20'),
       replay: { type: 'string' },
@@ -155,6 +156,7 @@ export function chaosOptions(argv: readonly string[]): ChaosOptions {
       ? {
           delayMs: numberOf('delay', values.delay, 0, 10_000),
           loss: numberOf('loss', values.loss, 0, 0.5),
+          congestion: values.congestion?.replaceAll(/\W/g, '') ?? null,
         }
       : null,
     partitionMs: 1000 * numberOf('partition', values.partition, 0.1, 3600),

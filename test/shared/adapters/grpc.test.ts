@@ -54,6 +54,29 @@ test('a session of the server has its windows open from the start', async (t) =>
   assert.equal(session.state.remoteWindowSize, windowBytes);
 });
 
+test('a server that is shut down keeps no connection to a peer that stands still', async (t) => {
+  const server = tunedServer();
+  const port = await new Promise<number>((resolve, reject) => {
+    const none = grpc.ServerCredentials.createInsecure();
+    server.bindAsync('127.0.0.1:0', none, (error, at) => (error ? reject(error) : resolve(at)));
+  });
+  // As a process under SIGSTOP or behind a cut link: it began to talk, and never closes its side.
+  const peer = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+  t.after(() => peer.destroy());
+  peer.on('error', () => undefined);
+  const emptySettings = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]);
+  peer.write(Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), emptySettings]));
+  await once(peer, 'data');
+  peer.pause();
+  const sockets = () =>
+    process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length;
+  const both = sockets();
+  server.tryShutdown(() => undefined);
+  await turn();
+  server.forceShutdown();
+  while (sockets() >= both) await turn();
+});
+
 test('a proxy in the environment is ignored', async (t) => {
   const port = await serve(t);
   const before = process.env['http_proxy'];
