@@ -43,8 +43,7 @@ export interface ChaosTold {
   onCluster: (cluster: Cluster | null, hosts: Hosts | null) => void;
 }
 
-export const scheduleOf = (options: ChaosOptions): readonly TimedFault[] =>
-  options.trace === null ? drawSchedule(options) : [];
+export const scheduleOf = (options: ChaosOptions): readonly TimedFault[] => drawSchedule(options);
 
 const local = (options: ChaosOptions) => (options.network === null ? options.data : null);
 
@@ -110,10 +109,10 @@ async function firedRun(options: ChaosOptions, folder: string, told: ChaosTold):
     };
     if (options.trace === null)
       for (let place = 1; place <= options.workers; place += 1) cluster.startWorker(place);
-    const playing =
-      options.trace === null
-        ? playSchedule(scheduleOf(options), places, drive)
-        : playTrace(options.trace, options.tickMs, drive);
+    const playing = Promise.all([
+      playSchedule(scheduleOf(options), places, drive),
+      options.trace === null ? null : playTrace(options.trace, options.tickMs, drive),
+    ]);
     await Promise.race([cluster.done, playing.then(() => cluster?.done)]);
     const wallMs = performance.now() - began;
     over.abort();

@@ -76,9 +76,12 @@ describe('a run under fire ends as the quiet run of one worker', {
     const trace = join(scratch(t), 'trace.json');
     // Nobody below the first one, so that it goes on however long a process takes to start here.
     writeFileSync(trace, '[1, 3, 1, 2]');
-    const { fired, faults } = await played(t, ['--replay', trace, '--tick', '2']);
+    const words = ['--replay', trace, '--tick', '2', '--coordinator-kills', '1'];
+    const { fired, faults } = await played(t, words);
     assert.deepEqual(faults, []);
-    assert.ok(fired.deeds.filter(({ kind }) => kind === 'arrive').length >= 3);
+    const { length } = fired.deeds.filter(({ kind }) => kind === 'arrive');
+    assert.ok(length >= 3);
+    assert.ok(fired.deeds.some(({ kind }) => kind === 'kill-coordinator'));
   });
 
   it('and ends although a worker stands still and never closes its connection', async (t) => {
