@@ -124,7 +124,7 @@ export function prepare(argv: readonly string[], io: Io): Job | number {
         writeErr: () => undefined,
         getOutHelpWidth: () => Math.min(io.stdout.columns ?? 100, 110),
       })
-      .option('--verbose', 'reasons of decisions, stack traces with failures')
+      .option('--verbose', 'a log of the decisions that change, stack traces with failures')
       .option('--quiet', 'results, warnings and failures only');
   const root = settle(new Command('tandem'))
     .description('SimSiam training whose checkpoint is the same, to the bit, at any cluster size.')

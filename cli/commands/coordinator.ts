@@ -3,15 +3,16 @@
  *
  * Draws the run as `train` does; with `--json` the last line of stdout is the result.
  */
+import { basename } from 'node:path';
 import { runCoordinator } from '../../coordinator/main.ts';
 import { Failure } from '../../shared/core/failures.ts';
 import { coordinatorOptionNames } from '../../shared/core/option-table.ts';
 import { type CommandSpec, declareOptions, readConfig } from '../command.ts';
 import { withData } from '../data-option.ts';
 import { drawRun } from '../draw-run.ts';
-import { printable } from '../format.ts';
+import { openLog, parseLogLine, prettyLogLine } from '../log.ts';
 import { checkNats } from '../nats-broker.ts';
-import { silent } from '../io.ts';
+import { silent, terminalOf } from '../io.ts';
 import { resultObject } from '../result.ts';
 import { makeRunFolder, summaryOf } from '../run-folder.ts';
 
@@ -54,13 +55,25 @@ export const coordinatorCommand: CommandSpec = {
           ? drawRun(run, await summaryOf(run), quiet ? silent : people, io)
           : null;
       const note = drawing?.note ?? ((line: string) => void people.write(`${line}\n`));
+      const { live, colour } = terminalOf(io.stderr, io.env);
+      const log = openLog({
+        program: 'coordinator',
+        fields: { run: basename(run) },
+        verbose,
+        // On a terminal it must not break the line that is redrawn there.
+        write: (line) => {
+          const drawn = live && drawing !== null ? parseLogLine(line) : null;
+          if (drawn !== null) note(prettyLogLine(drawn, colour));
+          else io.stderr.write(`${line}\n`);
+        },
+      });
       let stopped = true;
       try {
         const result = await runCoordinator({
           config: { ...config, run },
           signal,
           announce: (line) => note(line),
-          say: (line) => verbose && note(printable(line)),
+          say: (line) => log.decision(line),
           onIndex: seldom((done, total) => {
             io.toParent?.({ indexing: { done, total } });
             drawing?.indexing(done, total);

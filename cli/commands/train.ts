@@ -26,7 +26,8 @@ import { derive, derivedLine } from '../derived.ts';
 import { drawRun } from '../draw-run.ts';
 import { eventText } from '../event-line.ts';
 import { bytes, printable } from '../format.ts';
-import { silent } from '../io.ts';
+import { silent, terminalOf } from '../io.ts';
+import { parseLogLine, prettyLogLine } from '../log.ts';
 import { isComplete, resultBlock, resultObject } from '../result.ts';
 import { chanceOf, freeBytesAt, imagesOf, makeRunFolder, summaryOf } from '../run-folder.ts';
 import { checkNats, startBroker } from '../nats-broker.ts';
@@ -122,12 +123,15 @@ async function train(asked: Config, context: CommandContext, signal: AbortSignal
   });
   drawing.note(`run folder ${run}`);
   const noted = new Set<string>();
+  const { live, colour } = terminalOf(people, io.env);
   const note = (line: string): void => {
+    const logged = parseLogLine(line);
     // Two workers often say the same: once is enough, up to a bound.
-    const text = withoutStamp(line);
+    const text = logged?.text ?? withoutStamp(line);
     if (!verbose && (isChatter(line) || noted.has(text))) return;
     if (noted.size < notedMax) noted.add(text);
-    if (quiet) io.stderr.write(`${printable(line)}\n`);
+    if (logged !== null && live && !quiet) drawing.note(prettyLogLine(logged, colour));
+    else if (logged !== null || quiet) io.stderr.write(`${printable(line)}\n`);
     else drawing.note(printable(line));
   };
   let summary = past;

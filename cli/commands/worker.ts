@@ -6,7 +6,8 @@ import { Failure } from '../../shared/core/failures.ts';
 import { workerOptionNames } from '../../shared/core/option-table.ts';
 import { graceMsPreset } from '../../shared/wire/limits.ts';
 import { type CommandSpec, declareOptions, flagLayer } from '../command.ts';
-import { printable } from '../format.ts';
+import { terminalOf } from '../io.ts';
+import { openLog, parseLogLine, prettyLogLine } from '../log.ts';
 import { coordinatorOf } from '../run-folder.ts';
 
 /** HOST:PORT, checked. Throws `bad-option`. */
@@ -35,7 +36,7 @@ export const workerCommand: CommandSpec = {
     command.option('--until-done', 'told to leave before the run is over: exit with 75, not 0');
     declareOptions(command, ['run', 'health', ...workerOptionNames]);
   },
-  prepare(args, flags, { io }) {
+  prepare(args, flags, { io, verbose }) {
     if (args[0] !== undefined) throw new Failure('bad-option', `unexpected "${args[0]}".`);
     const { config } = parseConfig([flagLayer(flags)]);
     const name = flags['name'];
@@ -68,7 +69,16 @@ export const workerCommand: CommandSpec = {
       const { runWorker } = await import('../../worker/main.ts');
       const { data, backend, requireGpu, health } = config;
       const identity = typeof name === 'string' ? { name } : {};
-      const say = (line: string): unknown => io.stderr.write(`${printable(line)}\n`);
+      const { live, colour } = terminalOf(io.stderr, io.env);
+      const log = openLog({
+        program: 'worker',
+        ...(typeof name === 'string' ? { fields: { worker: name } } : {}),
+        verbose,
+        write: (line) => {
+          const drawn = live ? parseLogLine(line) : null;
+          io.stderr.write(`${drawn === null ? line : prettyLogLine(drawn, colour)}\n`);
+        },
+      });
       const common = { coordinator: address, data, backend, requireGpu, signal };
       const graceMs = 1000 * grace;
       const left = await runWorker({
@@ -76,7 +86,7 @@ export const workerCommand: CommandSpec = {
         ...identity,
         graceMs,
         health,
-        say: (line) => void say(line),
+        say: (line) => log.warn(line),
       });
       if (signal.aborted && !left) return 130;
       // Whoever counts a 0 as "the work is done" must not count a worker that was sent away.

@@ -4,6 +4,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { it } from 'node:test';
 import { runClient } from '../../shared/adapters/run-client.ts';
+import { parseLogLine } from '../../cli/log.ts';
 import { probe } from '../support/health-probe.ts';
 import { addressOf, endedWith, scratch, startTandem } from '../support/processes.ts';
 
@@ -28,6 +29,15 @@ it('a run that is over says so to late workers, also after a restart', async (t)
   assert.equal(await probe(t, health, 'ready'), 'SERVING');
   first.process.kill('SIGTERM');
   assert.equal(await first.ended, 0, 'a signal after the end is no interruption');
+  const log = first.err().trim().split('\n').map(parseLogLine);
+  assert.ok(
+    log.every((line) => line?.who === 'coordinator'),
+    first.err(),
+  );
+  assert.ok(
+    log.some((line) => line?.text.endsWith('the run begins')),
+    first.err(),
+  );
 
   const again = startTandem(t, [...args, '--listen', address]);
   const later = startTandem(t, ['worker', '--coordinator', address]);

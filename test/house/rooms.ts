@@ -86,7 +86,7 @@ export const rooms: readonly Room[] = [
       'worker',
       'worker/compute',
     ],
-    ['commander', 'nats', 'node', 'sharp', 'yaml'],
+    ['commander', 'nats', 'node', 'pino', 'sharp', 'yaml'],
   ),
   room('cli/setup', [], ['node']),
 ];
