@@ -8,7 +8,7 @@
  * the events. A pause must stay below the coordinator's patience with silent workers.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -16,6 +16,7 @@ import { fileURLToPath } from 'node:url';
 import type { RunEvent } from '../../shared/core/events.ts';
 import { Failure } from '../../shared/core/failures.ts';
 import type { BenchCase } from './cases.ts';
+import { groupPeakBytes, groupSeconds, processOf } from './processes.ts';
 
 export interface TandemRunOptions extends BenchCase {
   microBatch: number;
@@ -24,11 +25,15 @@ export interface TandemRunOptions extends BenchCase {
   data: string;
   env: Readonly<Record<string, string | undefined>>;
   signal: AbortSignal;
+  /** More options of `tandem train`, without dashes. */
+  more?: Readonly<Record<string, string | number>>;
 }
 
 export interface TandemRun {
   /** Images a second over so many steps; the run stands still before and after. */
   block(steps: number): Promise<number>;
+  /** Steps committed, and the processor time that its processes spent up to now, seconds. */
+  spent(): { steps: number; all: number; coordinator: number } | null;
   /** Sum of the peak resident sets of its processes, bytes; null where the system does not say. */
   peakBytes(): number | null;
   end(): Promise<void>;
@@ -59,6 +64,7 @@ export async function startTandemRun(options: TandemRunOptions): Promise<TandemR
     steps: 1_000_000,
     'checkpoint-every': 1_000_000,
     backend: 'tensorflow',
+    ...options.more,
   };
   const args = Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
   const child = spawn(process.execPath, [bin, 'train', ...args], {
@@ -116,6 +122,12 @@ export async function startTandemRun(options: TandemRunOptions): Promise<TandemR
       const to = times[first + steps - 1] as number;
       return (steps * batch) / ((to - from) / 1000);
     },
+    spent() {
+      const all = groupSeconds(child.pid ?? 0);
+      const coordinator = coordinatorSeconds(run);
+      const steps = commitTimes(join(run, 'events.jsonl')).length;
+      return all === null || coordinator === null ? null : { steps, all, coordinator };
+    },
     peakBytes: () => groupPeakBytes(child.pid ?? 0),
     end,
   };
@@ -143,24 +155,11 @@ function signalGroup(child: ChildProcess, name: NodeJS.Signals): void {
   }
 }
 
-/** From Linux's /proc: `VmHWM` of each process of the group. */
-function groupPeakBytes(group: number): number | null {
-  let sum = 0;
+function coordinatorSeconds(run: string): number | null {
   try {
-    for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-      try {
-        // `pid (name) state parent group ...`; the name may hold anything.
-        const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-        const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-        if (Number(fields[2]) !== group) continue;
-        const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-        sum += 1024 * Number(/^VmHWM:\s*(\d+) kB/m.exec(status)?.[1] ?? 0);
-      } catch {
-        // A process that ended meanwhile.
-      }
-    }
+    const { pid } = JSON.parse(readFileSync(join(run, 'coordinator.json'), 'utf8'));
+    return processOf(Number(pid))?.seconds ?? null;
   } catch {
     return null;
   }
-  return sum > 0 ? sum : null;
 }
