@@ -9,6 +9,7 @@ import { canonicalJson } from '../../shared/core/canonical-json.ts';
 import type { EventBody } from '../../shared/core/events.ts';
 import { type LedgerRecord, f64Bits, fromF64Bits, sealRecord } from '../../shared/core/ledger.ts';
 import { epochsAfter } from '../../shared/core/order.ts';
+import { auditedLeaves } from '../../shared/core/audit.ts';
 import { learningRates } from '../../shared/core/schedule.ts';
 import { treeMeanF64 } from '../../shared/core/tree.ts';
 import type { DeviceClass, LeafReport, Share } from '../core/state.ts';
@@ -112,6 +113,8 @@ export function committedEvent(
   task: Pick<CommitTask, 'seconds' | 'workers' | 'shares'> | null,
 ): EventBody {
   const { method } = context.run;
+  const { seed, leaves, audit } = context.plan;
+  const audited = audit > 0 ? auditedLeaves(seed, sealed.step, leaves, audit).length : 0;
   return {
     kind: 'step-committed',
     epoch: epochsAfter(sealed.step + 1, method.batch, context.plan.samples),
@@ -121,7 +124,8 @@ export function committedEvent(
     imagesPerSecond: task === null ? 0 : method.batch / task.seconds,
     workers: task?.workers ?? 0,
     record: sealed.hash,
-    ...(task === null ? {} : { shares: task.shares, audit: context.plan.audit }),
+    ...(task === null ? {} : { shares: task.shares, audit }),
+    ...(task === null || audited === 0 ? {} : { audited }),
   };
 }
 

@@ -135,6 +135,15 @@ export function runMetrics(view: MetricsView): Metrics {
   total('tandem_micro_batches_moved_total', 'Micro-batches given to another worker.', null, () => [
     ['', view.summary().goodput.movedMicroBatches],
   ]);
+  total(
+    'tandem_micro_batches_audited_total',
+    'Micro-batches that two had to agree on.',
+    null,
+    () => [['', view.summary().audited]],
+  );
+  total('tandem_convictions_total', 'Workers found to compute wrongly.', null, () => [
+    ['', view.summary().convicted],
+  ]);
   total('tandem_warnings_total', 'Warnings and refusals in the events.', null, () => [
     ['', view.summary().warningCount],
   ]);
@@ -154,6 +163,9 @@ export function runMetrics(view: MetricsView): Metrics {
     ...{ name: 'tandem_worker_losses_total', help: 'Live workers that left.', registers },
   });
   collectDefaultMetrics({ register: registry, prefix: 'tandem_' });
+  // Gauges whose names end like a counter's, which `promtool check metrics` refuses.
+  for (const what of ['handles', 'requests', 'resources'])
+    registry.removeSingleMetric(`tandem_nodejs_active_${what}_total`);
   return {
     registry,
     event(event) {

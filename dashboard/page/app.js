@@ -84,6 +84,8 @@ function showFigures(s) {
     ['time left', s.secondsLeft === null ? '—' : `${duration(s.secondsLeft)}${spread}`],
     ['workers', count(s.liveWorkers)],
     ['re-leased', count(s.goodput.movedMicroBatches)],
+    ...(s.audited > 0 ? [['audited', count(s.audited)]] : []),
+    ...(s.convicted > 0 ? [['convicted', count(s.convicted)]] : []),
   ];
   $('figures').replaceChildren(
     ...rows.map(([name, value]) => {

@@ -5,11 +5,13 @@
  * One file option covers the three kinds of credential that NATS knows; its content says which.
  */
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import {
   type Authenticator,
   type ConnectionOptions,
   credsAuthenticator,
   nkeyAuthenticator,
+  type TlsOptions,
   tokenAuthenticator,
   usernamePasswordAuthenticator,
 } from 'nats';
@@ -117,10 +119,22 @@ export function natsTarget(settings: NatsSettings, name: string, env: Environmen
   };
 }
 
+/**
+ * The address of a single server named by number: its certificate is checked against that. The client
+ * itself checks against a name only, and takes "localhost" where it has none.
+ */
+function numberOf(url: string): string | null {
+  const host = /^(?:[a-z]+:\/\/)?\[?([^\],/]+?)\]?(?::\d+)?$/i.exec(url)?.[1] ?? '';
+  return isIP(host) === 0 ? null : host;
+}
+
 /** What the client takes. */
 export function connectionOptions(target: NatsTarget, timeoutMs: number): ConnectionOptions {
   const { url, name, authenticator, tls } = target;
-  const secure = /^tls:\/\//i.test(url);
+  const host = numberOf(url);
+  // Handed through to Node's own TLS options, whose `host` the client's types do not know.
+  const trust: TlsOptions & { host?: string } = { ...tls, ...(host === null ? {} : { host }) };
+  const secure = tls !== null || /^tls:\/\//i.test(url);
   return {
     servers: url.replace(/^tls:\/\//i, ''),
     name,
@@ -132,6 +146,6 @@ export function connectionOptions(target: NatsTarget, timeoutMs: number): Connec
     pingInterval: 5000,
     maxPingOut: 2,
     ...(authenticator === null ? {} : { authenticator }),
-    ...(tls !== null ? { tls } : secure ? { tls: {} } : {}),
+    ...(secure ? { tls: trust } : {}),
   };
 }

@@ -44,6 +44,12 @@ function text(event: RunEvent, outputWidth: number): string {
       const which = n === 1 ? `micro-batch ${first}` : `micro-batches ${first} to ${first + n - 1}`;
       return `${which} taken from ${from}: ${event.because}`;
     }
+    case 'worker-convicted':
+      return `${event.worker} computed micro-batch ${event.leaf} wrongly and takes no part any more`;
+    case 'branch-set-aside': {
+      const { first, count: n, file, worker } = event;
+      return `${plural(n, 'record')} from step ${first} on were ${worker}'s: moved to ${file}`;
+    }
     case 'sample-undecodable':
       return `${event.path} cannot be decoded by any worker; it counts as mid-gray`;
     case 'step-committed': {

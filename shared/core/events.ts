@@ -96,6 +96,8 @@ export type EventBody =
       shares?: readonly { worker: string; first: number; count: number }[];
       /** Share of the micro-batches that two workers had to agree on. */
       audit?: number;
+      /** How many of them those were; absent where none was. */
+      audited?: number;
       /** Hash of the ledger's record. */
       record: string;
       /** Absent where only the ledger tells of the step. */

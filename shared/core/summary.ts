@@ -95,6 +95,9 @@ export interface RunSummary {
   workers: readonly WorkerSummary[];
   /** Times that micro-batches were moved to another worker. */
   leasesMoved: number;
+  /** Micro-batches that two workers had to agree on, and workers found to compute wrongly. */
+  audited: number;
+  convicted: number;
   checkpoint: { path: string; digest: string; step: number; bytes: number; at: string } | null;
   knnBefore: KnnResult | null;
   knnAfter: KnnResult | null;
@@ -160,6 +163,8 @@ export const emptySummary: RunSummary = {
   liveWorkers: 0,
   workers: [],
   leasesMoved: 0,
+  audited: 0,
+  convicted: 0,
   checkpoint: null,
   knnBefore: null,
   knnAfter: null,
@@ -281,6 +286,7 @@ function withStep(summary: RunSummary, event: Committed): Partial<RunSummary> {
       work.length > 0
         ? withTimelineStep(summary.timeline, { step, began, work })
         : summary.timeline,
+    audited: summary.audited + (event.audited ?? 0),
     phasesMs: phasesMs ?? null,
     goodput: goodputAfterStep(summary.goodput, step, phasesMs),
   };
@@ -321,6 +327,11 @@ function apply(summary: RunSummary, event: RunEvent): Partial<RunSummary> {
       return withWarning(summary, event.code, `worker ${event.worker} refused: ${event.message}`);
     case 'lease-moved':
       return withMoved(summary, event);
+    case 'worker-convicted':
+      return {
+        convicted: summary.convicted + 1,
+        ...withMark(summary, 'left', event, event.worker, `${event.worker} computed wrongly`),
+      };
     case 'sample-undecodable':
       return withWarning(summary, 'sample-undecodable', `${event.path} cannot be decoded: gray`);
     case 'step-committed':

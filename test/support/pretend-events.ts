@@ -49,6 +49,8 @@ export function pretendRun({ run, steps, workers, stepMs = 800, began = 1.79e12 
     },
     moved: (from: string, first: number, count: number): RunEvent =>
       event({ kind: 'lease-moved', from, first, count }, `${from} is gone`),
+    convicted: (worker: string, leaf: number): RunEvent =>
+      event({ kind: 'worker-convicted', worker, leaf }, 'two others agree against it'),
     begin(): RunEvent[] {
       return [this.opened(), ...workers.map((worker) => this.joined(worker))];
     },
@@ -67,6 +69,7 @@ export function pretendRun({ run, steps, workers, stepMs = 800, began = 1.79e12 
         imagesPerSecond: 128_000 / ms,
         workers: names.length,
         record: String(step).padStart(64, '0'),
+        ...{ audit: 0.125, audited: 1 },
         phasesMs: {
           ...{ wait: 0, lease: part(0.01), broadcast: part(0.04), compute: part(0.75) },
           ...{ upload: part(0.08), reduce: part(0.1), commit: part(0.02) },

@@ -66,6 +66,14 @@ test('certificates and the scheme tls ask for TLS; without them none is asked', 
   const tlsOf = (settings: object) =>
     connectionOptions(natsTarget({ nats, ...settings }, 't', {}), 1000).tls;
   assert.equal(tlsOf({}), undefined);
-  assert.deepEqual(tlsOf({ natsCa: file('ca', 'pem') }), { ca: 'pem' });
+  assert.deepEqual(tlsOf({ nats: 'h:1', natsCa: file('ca', 'pem') }), { ca: 'pem' });
   assert.deepEqual(tlsOf({ nats: 'tls://h:1' }), {});
+  // A server named by number is checked against that number.
+  for (const [url, host] of [
+    ['tls://10.0.0.1:4222', '10.0.0.1'],
+    ['tls://[::1]:4222', '::1'],
+    ['tls://10.0.0.1', '10.0.0.1'],
+  ])
+    assert.deepEqual(tlsOf({ nats: url }), { host });
+  assert.deepEqual(tlsOf({ nats: 'tls://10.0.0.1:1,tls://10.0.0.2:1' }), {});
 });
