@@ -67,10 +67,11 @@ function text(event: RunEvent, outputWidth: number): string {
     case 'rewound':
       return `rewound from step ${event.from} to ${event.to} (${event.source}): ${event.because}`;
     case 'knn-measured': {
-      const { accuracy, standardError, queries, references, step } = event;
+      const { accuracy, standardError, queries, references, step, stdRatio: spread } = event;
       return (
         `kNN accuracy at step ${step}: ${percent(accuracy)} ± ${(100 * standardError).toFixed(1)} ` +
-        `(${count(queries)} queries among ${count(references)})`
+        `(${count(queries)} queries among ${count(references)})` +
+        (spread === undefined ? '' : `, std·√d of the features ${signed(spread, 2)}`)
       );
     }
     case 'warning':

@@ -112,6 +112,8 @@ export type EventBody =
       standardError: number;
       queries: number;
       references: number;
+      /** Per-channel std of f/‖f‖ of the features measured, times √d: 1 healthy, 0 collapsed. */
+      stdRatio?: number;
     }
   | { kind: 'warning'; code: string; message: string }
   | { kind: 'run-failed'; code: string; message: string }

@@ -53,6 +53,8 @@ export interface KnnResult {
   standardError: number;
   queries: number;
   references: number;
+  /** std·√d of the features measured; null where the event does not say. */
+  stdRatio: number | null;
 }
 
 export interface RunSummary {
@@ -117,7 +119,7 @@ export interface RunSummary {
   /** One point every `lossStride` steps, ascending. */
   lossHistory: readonly HistoryPoint[];
   lossStride: number;
-  /** The latest measures, ascending. */
+  /** Measures by step, ascending; where they are many, every second of them goes. */
   knnHistory: readonly KnnPoint[];
   /** Phases of the last step, milliseconds; null where its event has none. */
   phasesMs: StepPhases | null;
@@ -234,6 +236,13 @@ function withStepTime(summary: RunSummary, found: number): Partial<RunSummary> {
     stepSeconds: mean + share * off,
     stepSecondsVariance: (1 - share) * (stepSecondsVariance + share * off * off),
   };
+}
+
+/** A step measured again (after a rewind) counts once; the first and the newest always stay. */
+function withMeasure(history: readonly KnnPoint[], point: KnnPoint): readonly KnnPoint[] {
+  const next = [...history.filter(({ step }) => step < point.step), point];
+  if (next.length <= knnHistoryMax) return next;
+  return next.filter((_, i) => i % 2 === 0 || i === next.length - 1);
 }
 
 function timeLeft(summary: RunSummary): Partial<RunSummary> {
@@ -357,8 +366,9 @@ function apply(summary: RunSummary, event: RunEvent): Partial<RunSummary> {
       };
     case 'knn-measured': {
       const { accuracy, standardError, queries, references, step } = event;
-      const result = { accuracy, standardError, queries, references };
-      const knnHistory = latest(summary.knnHistory, [{ step, ...result }], knnHistoryMax);
+      const stdRatio = event.stdRatio ?? null;
+      const result = { accuracy, standardError, queries, references, stdRatio };
+      const knnHistory = withMeasure(summary.knnHistory, { step, ...result });
       return step === 0 ? { knnBefore: result, knnHistory } : { knnAfter: result, knnHistory };
     }
     case 'warning':

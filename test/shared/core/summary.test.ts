@@ -301,3 +301,33 @@ test('fifty thousand steps make a summary of bounded size, quickly', () => {
   assert.equal(summary.workers[3]?.microBatches, 200_000);
   assert.ok(Math.abs((summary.secondsLeft ?? 9) - 0) < 1e-9);
 });
+
+test('measures along the way are kept in order, thinned where many, counted once after a rewind', () => {
+  const told: [number, EventBody][] = [[0, opened()]];
+  for (let step = 0; step <= 2000; step += 2) told.push([step, knn(step / 4000)]);
+  const { knnHistory, knnBefore, knnAfter } = foldAll(story(told));
+  assert.ok(knnHistory.length > 100 && knnHistory.length <= 256, String(knnHistory.length));
+  assert.deepEqual([knnHistory[0]?.step, knnHistory.at(-1)?.step], [0, 2000]);
+  assert.deepEqual(
+    knnHistory.map(({ step }) => step),
+    knnHistory.map(({ step }) => step).toSorted((a, b) => a - b),
+  );
+  assert.deepEqual([knnBefore?.accuracy, knnAfter?.accuracy], [0, 0.5]);
+  assert.equal(knnAfter?.stdRatio, null);
+  const again = foldAll(
+    story([
+      [0, opened()],
+      [10, knn(0.2)],
+      [20, knn(0.3)],
+      [10, knn(0.2)],
+      [20, { ...knn(0.3), stdRatio: 0.9 } as EventBody],
+    ]),
+  );
+  assert.deepEqual(
+    again.knnHistory.map(({ step, stdRatio: spread }) => [step, spread]),
+    [
+      [10, null],
+      [20, 0.9],
+    ],
+  );
+});
