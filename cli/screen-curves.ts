@@ -118,6 +118,8 @@ export function curves(summary: RunSummary, columns: number, rows: number): Line
   const plotted = order
     .flatMap((short) => all.filter((curve) => curve.short === short))
     .slice(0, bands * abreast);
+  // None stands alone in a band: its room is better given to events.
+  if (plotted.length % abreast !== 0) plotted.pop();
   const lines: Line[] = [];
   const half = Math.floor(columns / abreast);
   for (let i = 0; i < plotted.length; i += abreast) {
