@@ -20,6 +20,7 @@ import type { EventBody } from '../shared/core/events.ts';
 import { asFailure, Failure } from '../shared/core/failures.ts';
 import { emptySummary, fold, type RunSummary } from '../shared/core/summary.ts';
 import { protoVersion, silenceMs } from '../shared/wire/limits.ts';
+import { namesOf } from './core/convicts.ts';
 import { initialState, lastStep, type Plan } from './core/state.ts';
 import { clearUnfinished } from './shell/checkpoints.ts';
 import { finishedServer } from './shell/finished-run.ts';
@@ -135,7 +136,7 @@ async function serve(
     leaves: method.batch / method.microBatch,
     totalSteps: method.totalSteps,
     stopAt: config.stopAt,
-    minWorkers: config.minWorkers,
+    minWorkers: 1,
     checkpointEvery: config.checkpointEvery,
     mixedDevices: config.mixedDevices,
     knn: config.knn && labelsOf(samples) !== null && samples.length <= surveyImagesMax,
@@ -153,20 +154,28 @@ async function serve(
   });
   let summary = emptySummary;
   const convicts = new Set<string>();
+  const bar = ({ worker, host }: { worker: string; host: string }) => {
+    for (const known of namesOf(worker, host)) convicts.add(known);
+  };
   const events = await openEventLog(folder, generation, (event) => {
     picture.see(event);
     summary = fold(summary, event);
-    if (event.kind === 'worker-convicted') convicts.add(event.worker);
+    if (event.kind === 'worker-convicted') bar(event);
   });
   const review = await readReview(folder);
+  const untold = (review?.convicts ?? []).filter(({ worker }) => !convicts.has(worker));
+  for (const convict of untold) bar(convict);
+  // Who takes no part any more is not waited for.
+  plan.minWorkers = Math.max(1, config.minWorkers - convicts.size);
   const wrong = review && {
     ...review,
     onWrong: async (first: number, count: number, file: string) => {
+      const worker = review.convicts.map((convict) => convict.worker).join(', ');
       await setCheckpointsAside(folder, first, generation);
       await recordEvent(
         context,
-        { kind: 'branch-set-aside', first, count, file: basename(file), worker: review.worker },
-        `step ${first} is not what ${review.worker} made of it; the chain goes on before it`,
+        { kind: 'branch-set-aside', first, count, file: basename(file), worker },
+        `step ${first} is not what ${worker} made of it; the chain goes on before it`,
       );
     },
   };
@@ -234,6 +243,12 @@ async function serve(
     say,
   );
   await openMissedEvents(context, recovered, describeRun(context));
+  for (const { worker, host, leaf, step } of untold)
+    await record(
+      { kind: 'worker-convicted', worker, host, leaf },
+      'its conviction is under review, and its event was lost with the machine',
+      step,
+    );
   await owedFirstCheckpoint(context, (body, because) => record(body, because, 0));
   await owedCheckpoint(context, record);
 

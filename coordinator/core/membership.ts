@@ -2,6 +2,7 @@
  * Who may take part: joining, the canary that proves the device class, and leaving.
  */
 import type { FailureCode } from '../../shared/core/failures.ts';
+import { namesOf } from './convicts.ts';
 import { isWhole, takeBack, tellMoved } from './leases.ts';
 import type { CanaryStage, CoreEvent, Effect, State } from './state.ts';
 import { releaseSurvey } from './survey.ts';
@@ -46,7 +47,7 @@ export function connect(
     because.push(`refused ${id}: it served another run`);
     return;
   }
-  if (state.convicts.includes(id)) {
+  if (namesOf(id, event.host).some((name) => state.convicts.includes(name))) {
     const message =
       'this worker computed wrongly in this run: other workers agreed on another result. Test the ' +
       'machine (memory, GPU), or start the worker with another --name to give it another chance';

@@ -9,6 +9,7 @@
 import { auditedLeaves } from '../../shared/core/audit.ts';
 import { fail } from './fail.ts';
 import { lease, takeBack, tellMoved } from './leases.ts';
+import { convictOf, namesOf } from './convicts.ts';
 import { expel } from './membership.ts';
 import type { Effect, LeafReport, Opinion, State, WorkerState } from './state.ts';
 import { liveWorkers, readyWorkers } from './state.ts';
@@ -105,7 +106,6 @@ function thirdOpinion(state: State, leaf: number): WorkerState | null {
 
 const mayCheck = (worker: WorkerState, seen: readonly string[]) =>
   worker.sameClass && !seen.includes(worker.id);
-
 const beingChecked = (state: State, leaf: number) =>
   liveWorkers(state).some(
     ({ lease: held }) => held !== null && held.first <= leaf && leaf < held.end && !held.overdue,
@@ -130,15 +130,18 @@ function convict(
   effects: Effect[],
   because: string[],
 ): void {
-  if (state.convicts.includes(id)) return;
-  state.convicts.push(id);
+  const guilty = convictOf(state, id, leaf);
+  if (guilty === null) return;
+  const { host } = guilty;
+  state.convicts.push(...namesOf(id, host));
   const message =
     `${id} computed micro-batch ${leaf} of step ${state.step} wrongly: others agree on another ` +
     'result. Take that machine out and test it (memory, GPU, overclocking)';
   because.push(message);
+  effects.push({ kind: 'review', convict: guilty });
   effects.push({
     kind: 'event',
-    body: { kind: 'worker-convicted', worker: id, leaf },
+    body: { kind: 'worker-convicted', worker: id, host, leaf },
     because: 'its result stands alone against two that agree, or against its own',
   });
   forgetOpinions(state, id);
@@ -152,7 +155,6 @@ function convict(
     state.finished = state.finished.filter((done) => state.workers[done.worker] !== undefined);
   }
   expel(state, id, 'quarantined', message, effects, because);
-  effects.push({ kind: 'review', worker: id });
 }
 
 /** Leases for second and third opinions, to workers that have nothing else to do. */

@@ -103,6 +103,16 @@ export interface FinishedNode {
   leaves: LeafReport[];
 }
 
+/** A worker that computed micro-batch `leaf` of step `step` wrongly. */
+export interface Convict {
+  worker: string;
+  host: string;
+  leaf: number;
+  step: number;
+  /** Workers of that host that live beside it, and so are not it under an earlier name. */
+  others: string[];
+}
+
 /** What a worker found for a leaf. */
 export interface Opinion {
   worker: string;
@@ -157,7 +167,7 @@ export interface State {
   disputed: number[];
   /** Leaves of the open step that two workers must agree on before it is committed. */
   audited: number[];
-  /** Workers convicted of computing wrongly, in all lives of the run. */
+  /** Names that are let in no more, in all lives of the run (`convicts.ts`). */
   convicts: string[];
   /** Said once a step: nobody is there to compute an audited leaf a second time. */
   auditWaits: boolean;
@@ -273,8 +283,11 @@ export type Effect =
   | { kind: 'pause-reduce' }
   /** Stop pulling and forget what was summed: a part of it was wrong. */
   | { kind: 'discard-reduce' }
-  /** A worker computed wrongly: the shell looks which earlier steps must be looked at again. */
-  | { kind: 'review'; worker: string }
+  /**
+   * A worker computed wrongly: which earlier steps must be looked at again is durable BEFORE the
+   * conviction is told. Where there are such steps this life ends after the effects of its turn.
+   */
+  | { kind: 'review'; convict: Convict }
   /** Background; comes back as `committed`: ledger, swap, event, announcement, warm slot. */
   | { kind: 'commit'; step: number; leaves: LeafReport[]; workers: number; shares: Share[] }
   /** Background, while training goes on. */

@@ -3,26 +3,29 @@
  *
  * The convict's earlier leaves were not all audited, so its steps are computed again from a state
  * before the first of them. Where the replay differs from the ledger, the wrong branch is set
- * aside and the chain goes on before it. `review.json` is durable before anything else, so a crash
- * in between begins the review again.
+ * aside and the chain goes on before it. `review.json` is durable before the conviction is told, so a
+ * crash in between begins the review again, and names the convict where its event was lost.
  */
 import { readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { replaceFile, syncFolder } from '../../shared/adapters/durable.ts';
+import { syncFolder } from '../../shared/adapters/durable.ts';
 import type { RunEvent } from '../../shared/core/events.ts';
+import type { Convict } from '../core/state.ts';
 import { eventNumber, readNumberedLines } from './line-parts.ts';
 import type { RunContext } from './run-context.ts';
+import { replaceFenced } from './run-folder.ts';
 
 export interface Review {
-  /** The convicted worker. */
-  worker: string;
-  /** First step in which it had a part that nobody checked. */
+  /** The newest convict last. */
+  convicts: Convict[];
+  /** First step in which one had a part that nobody checked. */
   since: number;
   /** The step that was open at the conviction. */
   until: number;
 }
 
-const reviewFile = (folder: string) => join(folder, 'review.json');
+const reviewName = 'review.json';
+const reviewFile = (folder: string) => join(folder, reviewName);
 
 export async function readReview(folder: string): Promise<Review | null> {
   try {
@@ -34,39 +37,54 @@ export async function readReview(folder: string): Promise<Review | null> {
 
 export const endReview = (folder: string): Promise<void> => rm(reviewFile(folder), { force: true });
 
-/** The first committed step that a worker had a part in without every leaf being audited. */
-async function firstUnchecked(folder: string, worker: string): Promise<number | null> {
-  let first: number | null = null;
+/**
+ * The first of the committed steps that a convict may have had a part in without every leaf being
+ * audited, under any name that its host had and that nobody else has now. A step of whose shares no
+ * event tells (the newest lines of `events.jsonl` do not survive a power cut) counts as one.
+ */
+async function firstUnchecked(
+  folder: string,
+  { worker, host, others }: Convict,
+  steps: number,
+): Promise<number | null> {
+  const names = new Set([worker]);
+  const innocent = new Uint8Array(steps);
+  const guilty = new Uint8Array(steps);
   for await (const line of readNumberedLines(join(folder, 'events.jsonl'), eventNumber)) {
-    // Most lines need no parse: they do not name the worker.
-    if (!line.includes(JSON.stringify(worker))) continue;
+    if (!line.includes('"step-committed"') && !line.includes('"worker-joined"')) continue;
     let event: RunEvent;
     try {
       event = JSON.parse(line) as RunEvent;
     } catch {
       continue;
     }
-    if (event.kind !== 'step-committed' || (event.audit ?? 0) >= 1) continue;
-    if (!event.shares?.some((share) => share.worker === worker)) continue;
-    const step = event.step - 1;
-    first = first === null ? step : Math.min(first, step);
+    if (event.kind === 'worker-joined' && event.host === host && !others.includes(event.worker))
+      names.add(event.worker);
+    if (event.kind !== 'step-committed' || event.step > steps) continue;
+    const { shares, audit, step } = event;
+    const part = shares === undefined || shares.some((share) => names.has(share.worker));
+    const unchecked = part && (audit ?? 0) < 1;
+    (unchecked ? guilty : innocent)[step - 1] = 1;
   }
-  return first;
+  const first = innocent.findIndex((told, step) => told === 0 || guilty[step] === 1);
+  return first < 0 ? null : first;
 }
 
 /** Writes down what must be looked at again; false where the convict had no part in the past. */
 export async function reviewConvict(
-  context: Pick<RunContext, 'folder' | 'model'>,
-  worker: string,
+  context: Pick<RunContext, 'folder' | 'model' | 'plan'>,
+  convict: Convict,
 ): Promise<boolean> {
-  const { folder, model } = context;
-  const found = await firstUnchecked(folder, worker);
-  if (found === null || found >= model.step) return false;
+  const { folder, model, plan } = context;
+  const found = await firstUnchecked(folder, convict, model.step);
+  if (found === null) return false;
   const before = await readReview(folder);
-  const since = Math.min(found, before?.since ?? found);
-  const until = Math.max(model.step, before?.until ?? 0);
-  const review: Review = { worker, since, until };
-  await replaceFile(reviewFile(folder), `${JSON.stringify(review)}\n`);
+  const review: Review = {
+    convicts: [...(before?.convicts ?? []), convict],
+    since: Math.min(found, before?.since ?? found),
+    until: Math.max(model.step, before?.until ?? 0),
+  };
+  await replaceFenced(folder, plan.generation, reviewName, `${JSON.stringify(review)}\n`);
   return true;
 }
 

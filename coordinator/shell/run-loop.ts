@@ -57,6 +57,8 @@ export function startRunLoop(
   let final: FinalCheckpoint | null = null;
   let stepOpened = performance.now();
   let over = false;
+  /** Earlier steps must be looked at again. */
+  let rewind = false;
   let settle: (ended: Ended) => void = () => undefined;
   const ended = new Promise<Ended>((resolve) => {
     settle = resolve;
@@ -85,6 +87,7 @@ export function startRunLoop(
         context.meter.turn(state, event, turn.effects);
         for (const line of turn.because) say(line);
         for (const effect of turn.effects) await perform(effect);
+        if (rewind) resolveEnded({ kind: 'rewind' });
       }
     } catch (error) {
       // A disk that fails, a fence: nothing more may be committed by this coordinator.
@@ -213,7 +216,7 @@ export function startRunLoop(
         dropLink(effect.worker, 'it was drained');
         return;
       case 'review':
-        if (await reviewConvict(context, effect.worker)) resolveEnded({ kind: 'rewind' });
+        if (await reviewConvict(context, effect.convict)) rewind = true;
         return;
       case 'commit': {
         const reduced = sealed;

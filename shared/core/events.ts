@@ -76,7 +76,7 @@ export type EventBody =
   /** Micro-batches [first, first + count) were taken from one worker and wait for another. */
   | { kind: 'lease-moved'; first: number; count: number; from: string }
   /** A worker computed a micro-batch of the open step wrongly: it takes no part any more. */
-  | { kind: 'worker-convicted'; worker: string; leaf: number }
+  | { kind: 'worker-convicted'; worker: string; host: string; leaf: number }
   /** Records [first, first + count) of a convict's branch left the ledger for another file. */
   | { kind: 'branch-set-aside'; first: number; count: number; file: string; worker: string }
   | { kind: 'sample-undecodable'; sample: number; path: string }

@@ -7,6 +7,8 @@
  *   announced is ever missing afterwards, whatever dies.
  * - Fencing: no gradient is pulled that its worker has not offered to this very generation.
  * - The events: numbered without gaps, every commit told.
+ * - Lies: with `--audit 1` all of this holds with a worker that computes wrongly; below, from its
+ *   conviction on, at the end (who was honest is never convicted, see `cluster.ts`).
  * - Bounds: messages unread, files open, files left over (see the twins).
  */
 import type { RunEvent } from '../../shared/core/events.ts';
@@ -45,13 +47,20 @@ type NodeName = Pick<BucketWish, 'step' | 'level' | 'index'>;
 export interface Checkers {
   /** Steps announced as committed so far. */
   readonly announced: number;
+  /** Workers that were told that they compute wrongly. */
+  readonly convicts: ReadonlySet<string>;
   /** After each death of a coordinator: what was announced is still there. */
   afterDeath(): void;
+  /** The run was ended early: what there is, is the unfaulted run's. */
+  atStop(result: { digest: string; step: number }): void;
   atEnd(result: { digest: string; step: number }, options: { tornEvents: boolean }): void;
 }
 
-export function watch(disk: () => Disk, expected: Expected): Checkers {
+/** `mayErr`: a lie may have been committed, and is only to be gone once its maker is convicted. */
+export function watch(disk: () => Disk, expected: Expected, mayErr: boolean): Checkers {
   let announced = 0;
+  let told = -1;
+  const convicts = new Set<string>();
 
   /** The ledger as a power cut now would leave it, its name taken as it stands. */
   const durableLines = () =>
@@ -81,10 +90,20 @@ export function watch(disk: () => Disk, expected: Expected): Checkers {
       return;
     }
     if (stream.method !== 'converse') return;
-    const { stepCommitted, welcome } = message as ConverseResponse;
+    const { stepCommitted, welcome, refused } = message as ConverseResponse;
     if (welcome && stream.peer) welcomed.set(stream.peer, welcome.generation);
+    if (refused?.code === 'quarantined' && stream.peer) convicts.add(stream.peer.owner.name);
     if (!stepCommitted) return;
     const { step, weightsHash } = stepCommitted;
+    if (mayErr) {
+      if (step === told) return;
+      told = step;
+      const line = durableLines()[step];
+      const record = line === undefined ? null : (JSON.parse(line) as { weights: string });
+      if (record?.weights !== weightsHash)
+        violated(`step ${step} is announced before its record is durable`);
+      return;
+    }
     if (weightsHash !== expected.weights[step + 1])
       violated(`step ${step} is announced with other weights than the unfaulted run has`);
     if (step < announced) return;
@@ -104,15 +123,26 @@ export function watch(disk: () => Disk, expected: Expected): Checkers {
     get announced() {
       return announced;
     },
+    convicts,
     afterDeath() {
+      if (mayErr) return;
       const fault = ledgerFault(linesOf(text(newestLedger(disk()))));
       if (fault !== null) violated(`after the death of a coordinator ${fault}`);
+    },
+    atStop({ digest, step }) {
+      const lines = linesOf(text(find(disk(), `${runFolder}/ledger.jsonl`)));
+      if (lines.length !== step) violated(`${lines.length} records after ${step} steps`);
+      const fault = ledgerFault(lines);
+      if (fault !== null) violated(fault);
+      if (digest !== expected.digests[step]) violated(`the digest is ${digest}`);
     },
     atEnd({ digest, step }, { tornEvents }) {
       const lines = linesOf(text(find(disk(), `${runFolder}/ledger.jsonl`)));
       if (step !== expected.lines.length) violated(`the run ended after ${step} steps`);
       if (lines.length !== expected.lines.length)
         violated(`the ledger ends with ${lines.length} steps`);
+      // A lie that no audit met stays; once its maker is convicted nothing of it may.
+      if (mayErr && convicts.size === 0) return;
       const fault = ledgerFault(lines);
       if (fault !== null) violated(fault);
       if (digest !== expected.digests[step]) violated(`the digest is ${digest}`);

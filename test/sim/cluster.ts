@@ -10,7 +10,7 @@ import type { Compute, LeafInput } from '../../shared/ports/compute.ts';
 import { runSession } from '../../worker/shell/session.ts';
 import type { Dice } from '../support/draws.ts';
 import { type Checkers, runFolder, watch } from './checkers.ts';
-import { cutPower } from './disk.ts';
+import { cutPower, find } from './disk.ts';
 import { faultsFor } from './faults.ts';
 import { busy } from './machine.ts';
 import { beginNetwork, network } from './network.ts';
@@ -63,6 +63,7 @@ export interface Cluster {
   lives: number;
   /** Whether files may have been damaged by a disk or a power cut. */
   diskFaults: boolean;
+  liar: Liar;
 }
 
 export interface Outcome {
@@ -74,11 +75,26 @@ export interface Outcome {
   violation: string | null;
   /** Effects of the first coordinator. */
   effects: number;
+  liar: Liar;
+}
+
+/** What the worker that computes wrongly has computed. */
+export interface Liar {
+  leaves: number;
+  wrong: number;
+  convicted: boolean;
 }
 
 /** After the last fault a run ends within this, beyond its own work, virtual milliseconds. */
 const patienceMs = 150_000;
 const happeningsMax = 400_000;
+
+/** Times that a run which holds a lie may stop before it is taken as stopped for good. */
+const stopsMax = 8;
+
+/** True where a wrong leaf may be committed, to be found later or never: not with `--audit 1`. */
+const mayErr = ({ flips, options }: Scenario): boolean =>
+  flips !== undefined && options?.['audit'] !== 1;
 
 const expectations = new Map<string, Expected>();
 
@@ -138,7 +154,10 @@ export async function play(
   }
   const { violation, now: ms, happened } = world;
   const effects = world.processes.find(({ name }) => name.startsWith('c'))?.effects ?? 0;
-  return { seed: scenario.seed, ms, happened, violation: violation?.message ?? null, effects };
+  const { seed } = scenario;
+  const { liar } = cluster;
+  liar.convicted = cluster.checkers.convicts.size > 0;
+  return { seed, ms, happened, violation: violation?.message ?? null, effects, liar };
 }
 
 function clusterOf(
@@ -147,6 +166,7 @@ function clusterOf(
   expected: Expected,
 ): Cluster & { done: () => boolean } {
   let finished = false;
+  let stops = 0;
   const slowest = Math.max(...scenario.leafMs);
   const deadline =
     scenario.calmAtMs + patienceMs + 4 * scenario.steps * (scenario.leaves * slowest + 500);
@@ -155,8 +175,9 @@ function clusterOf(
     scenario,
     members: [],
     leaders: [],
-    checkers: watch(() => machine.disk, expected),
+    checkers: watch(() => machine.disk, expected, mayErr(scenario)),
     diskFaults: false,
+    liar: { leaves: 0, wrong: 0, convicted: false },
     lives: 0,
     startWorker: (member) => startWorker(cluster, member),
     startCoordinator: () => startCoordinator(),
@@ -168,7 +189,8 @@ function clusterOf(
     done: () => {
       if (world.now > deadline)
         violated(`the run does not end: ${Math.round(deadline / 1000)} s are over`);
-      if (world.happened > happeningsMax) violated('the run does not end: too much happens');
+      if (world.happened > (scenario.happeningsMax ?? happeningsMax))
+        violated('the run does not end: too much happens');
       return finished;
     },
   };
@@ -191,6 +213,11 @@ function clusterOf(
         if (!process.alive) return;
         tell('process', `${process.name} ends: ${stopped ? 'stopped' : 'done'} at step ${step}`);
         kill(process, 'has ended');
+        if (stopped && scenario.endOnceRepaired && isRepaired()) {
+          cluster.checkers.atStop({ digest, step });
+          finished = true;
+          return;
+        }
         if (stopped) {
           cluster.restartCoordinator(world.dice.faults.between(50, 2000));
           return;
@@ -204,13 +231,29 @@ function clusterOf(
         tell('process', `${process.name} fails: ${code}: ${message}`);
         kill(process, 'has ended');
         const diskFailed = machine.disk.failures > failuresBefore;
-        if (!diskFailed && code !== 'fenced') violated(`a coordinator fails: ${code}: ${message}`);
-        cluster.restartCoordinator(world.dice.faults.between(50, 2000));
+        const lied = code === 'not-deterministic' && scenario.flips !== undefined;
+        if (!diskFailed && code !== 'fenced' && !lied)
+          violated(`a coordinator fails: ${code}: ${message}`);
+        stops += lied ? 1 : 0;
+        // A wrong record that no conviction explains: it stops rather than go on from it.
+        if (stops > stopsMax && mayErr(scenario) && cluster.checkers.convicts.size === 0)
+          finished = true;
+        else cluster.restartCoordinator(world.dice.faults.between(50, 2000));
       },
     );
   }
 
   const { crash } = scenario;
+
+  /** A worker was convicted, and what it had a part in is computed again. */
+  const isRepaired = () =>
+    cluster.checkers.convicts.size > 0 && find(machine.disk, `${runFolder}/review.json`) === null;
+
+  function endOnceRepaired(): void {
+    if (!isRepaired()) later(null, 100, endOnceRepaired);
+    else for (const { end, process } of cluster.leaders) later(process, 0, () => end.abort());
+  }
+  if (scenario.endOnceRepaired) endOnceRepaired();
 
   function crashFirst(process: Process, { effect, when, powerCut }: NonNullable<typeof crash>) {
     process.trap = { left: effect, when };
@@ -263,7 +306,7 @@ function startWorker(cluster: Cluster, member: Member): void {
       name,
       dataset: null,
       graceMs: 10_000,
-      compute: async () => tinyCompute(process, cluster.scenario, member.index),
+      compute: async () => tinyCompute(process, cluster, member.index),
       describe: () => 'tiny',
       signal: member.end.signal,
       say: (line) => tell('worker', line),
@@ -273,9 +316,14 @@ function startWorker(cluster: Cluster, member: Member): void {
     (error: unknown) => {
       if (!process.alive) return;
       const { code, message } = asFailure(error);
-      const expected = ['coordinator-unreachable', ...(cluster.scenario.refusals ?? [])];
-      if (!expected.includes(code)) violated(`${name} fails: ${code}: ${message}`);
-      over(message);
+      const { flips } = cluster.scenario;
+      const convicted = code === 'quarantined' && flips?.worker === member.index;
+      const stopped = code === 'not-deterministic' && flips !== undefined;
+      if (code !== 'coordinator-unreachable' && !convicted && !stopped)
+        violated(`${name} fails: ${code}: ${message}`);
+      // As `tandem train` has it, a convict is not started again.
+      if (convicted) kill(process, 'is convicted');
+      else over(message);
     },
   );
 }
@@ -287,7 +335,8 @@ const begin = <T>(process: Process, program: () => Promise<T>): Promise<T> =>
   });
 
 /** The tiny exact model at a worker's own pace. */
-function tinyCompute(process: Process, scenario: Scenario, index: number): Compute {
+function tinyCompute(process: Process, cluster: Cluster, index: number): Compute {
+  const { liar, scenario } = cluster;
   const { evenPace, flips } = scenario;
   const leafMs = scenario.leafMs[index] ?? 1;
   const { compute: dice } = world.dice;
@@ -308,7 +357,11 @@ function tinyCompute(process: Process, scenario: Scenario, index: number): Compu
     async leaf(input: LeafInput) {
       const output = tinyLeaf(weights, statistics, input as unknown as TinyInput);
       await busy(process, evenPace ? leafMs : leafMs * dice.between(0.8, 1.2));
-      if (flips?.worker === index && dice.chance(flips.share)) flipBit(output.payload, dice);
+      if (flips?.worker !== index) return output;
+      liar.leaves += 1;
+      if (!dice.chance(flips.share)) return output;
+      liar.wrong += 1;
+      flipBit(output.payload, dice);
       return output;
     },
     features: () => Promise.reject(new Error('no survey is part of a simulated run')),

@@ -4,6 +4,7 @@ import type { Cluster, Member } from './cluster.ts';
 import { cutPower } from './disk.ts';
 import { breakConnection, hold, network, release, vanish } from './network.ts';
 import type { Fault } from './scenario.ts';
+import type { Stream } from './stream.ts';
 import { machine } from './twins/fs-promises.ts';
 import { kill, later, type Process, resume, stop, tell, world } from './world.ts';
 
@@ -39,6 +40,14 @@ export function faultsFor(cluster: Cluster, fault: Fault): void {
       if (process?.alive !== true || process.stopped) return;
       later(process, 0, () => member?.end.abort(new Error('SIGTERM')));
       return;
+    case 'drain-worker': {
+      if (leader === null || process === null) return;
+      const { process: asked } = leader;
+      const server = network.servers.findLast((one) => one.process === asked && one.listening);
+      const call = { request: { worker: process.name } } as unknown as Stream;
+      later(asked, 0, () => void server?.handlers['drainWorker']?.(call, () => undefined));
+      return;
+    }
     case 'break-connections':
       for (const connection of connectionsOf(process)) breakConnection(connection);
       return;

@@ -27,6 +27,7 @@ const twin = (name: string) => new URL(`./twins/${name}.js`, import.meta.url).hr
 const machines: Record<string, string> = {
   'node:fs/promises': twin('fs-promises'),
   'node:timers/promises': twin('timers-promises'),
+  'node:os': twin('os'),
   '@grpc/reflection': twin('grpc'),
   'grpc-health-check': twin('grpc'),
 };

@@ -8,10 +8,10 @@
  *   --crash-points        the coordinator dies at every effect of a run of 20 steps, three ways,
  *                         and its machine with it; --every N: only at each N-th
  *   --pace                what a lost or slow worker costs in time
+ *   --audits              20 liars (--lies 0.005: shares) under --audit 0.05, --honest 10000 audits
  *   --mutations           known bugs put back one at a time: each must be found
  *
- * A seed that fails is said at once with its history's end and the command that plays it again,
- * and the exit status is 1.
+ * A seed that fails is said with the command that plays it again, and the exit status is 1.
  */
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -20,6 +20,7 @@ import { parseArgs } from 'node:util';
 import type { Outcome } from './cluster.ts';
 import { mutations } from './mutations.ts';
 import { Players } from './players.ts';
+import { tellAudits } from './tell-audits.ts';
 
 const chunk = 25;
 const keptPath = fileURLToPath(new URL('../../../test/sim/kept-seeds.json', import.meta.url));
@@ -44,6 +45,10 @@ const { values } = parseArgs({
     every: { type: 'string', default: '1' },
     pace: { type: 'boolean', default: false },
     mutations: { type: 'boolean', default: false },
+    audits: { type: 'boolean', default: false },
+    lies: { type: 'string', default: '0.005' },
+    audit: { type: 'string', default: '0.05' },
+    honest: { type: 'string', default: '10000' },
     processes: { type: 'string', default: String(availableParallelism()) },
   },
 });
@@ -142,6 +147,16 @@ async function tellPace(): Promise<number> {
   return lost.every(({ added }) => added <= 1.5) && share >= wanted ? 0 : 1;
 }
 
+async function audits(): Promise<number> {
+  const players = new Players(whole(values.processes, 'processes'), null);
+  const [audit, share] = [Number(values.audit), Number(values.lies)];
+  const honest = whole(values.honest, 'honest');
+  const said = await tellAudits(players, { audit, share, honest }, whole(values.from, 'from'));
+  players.close();
+  for (const outcome of said.failed) failed(outcome);
+  return said.holds ? 0 : 1;
+}
+
 async function crashPoints(): Promise<number> {
   const players = new Players(whole(values.processes, 'processes'), null);
   const every = Math.max(1, whole(values.every, 'every'));
@@ -173,7 +188,9 @@ const command = values['crash-points']
   ? crashPoints
   : values.mutations
     ? tryMutations
-    : values.pace
-      ? tellPace
-      : main;
+    : values.audits
+      ? audits
+      : values.pace
+        ? tellPace
+        : main;
 process.exitCode = await command();

@@ -39,7 +39,7 @@ export const mutations: readonly Mutation[] = [
     'finishedLeaves(state).slice(first, end).includes(true)',
     'Number.isNaN(first)',
   ]),
-  mutation('a gradient of an old generation is accepted', 25, [
+  mutation('a gradient of an old generation is accepted', 30, [
     'coordinator/core/results',
     'event.generation !== state.plan.generation || event.step',
     'event.step',
@@ -104,5 +104,25 @@ export const mutations: readonly Mutation[] = [
     'coordinator/shell/run-loop',
     "if (event.kind === 'tick' || event.kind === 'worker-connected')",
     "if (event.kind === 'tock')",
+  ]),
+  mutation('a drained worker waits for a step that nobody ends', 111, [
+    'worker/shell/session',
+    'leave(message.drain.reason);',
+    "dispatch({ kind: 'stop-requested', reason: message.drain.reason, urgent: false });",
+  ]),
+  mutation('a lie that was committed stays', 93, [
+    'coordinator/shell/review',
+    'if (found === null)',
+    'if (found !== undefined)',
+  ]),
+  mutation('a convict’s earlier names are not looked at', 499, [
+    'coordinator/shell/review',
+    'event.host === host',
+    'event.worker === host',
+  ]),
+  mutation('whoever is convicted has an audited past', 93, [
+    'coordinator/shell/review',
+    '(audit ?? 0) < 1',
+    '(audit ?? 0) < 0.4',
   ]),
 ];

@@ -4,6 +4,7 @@
  */
 import { writeSync } from 'node:fs';
 import { type Outcome, play } from './cluster.ts';
+import { honestRun, lyingRun } from './audits.ts';
 import { installMachine } from './machine.ts';
 import { type Pace, paceOf, shareWithSlowOne } from './pace.ts';
 import { crashScenario, scenarioOf } from './scenario.ts';
@@ -17,6 +18,14 @@ export interface Order {
   pace?: boolean;
   /** `seeds` are effects of the coordinator of `crashScenario`, and it dies at each; 0: at none. */
   crash?: { when: 'before' | 'during' | 'after'; powerCut: boolean };
+  /** As `lyingRun` of `audits.ts`; seed 0: `honestRun` of so many audits. */
+  lies?: Lies;
+}
+
+export interface Lies {
+  audit: number;
+  share: number;
+  honest: number;
 }
 
 export interface Answer {
@@ -64,12 +73,17 @@ async function figures(): Promise<Figures> {
   };
 }
 
-async function obey({ seeds, trace, pace, crash }: Order): Promise<Answer> {
+async function obey({ seeds, trace, pace, crash, lies }: Order): Promise<Answer> {
   if (pace) return { outcomes: [], seconds: 0, pace: await figures() };
   const began = real.now();
   const outcomes: Outcome[] = [];
   for (const seed of seeds) {
     const say = trace ? (line: string) => writeWhole(`${line}\n`) : null;
+    if (lies) {
+      const { audit, share, honest } = lies;
+      outcomes.push(await (seed === 0 ? honestRun(honest) : lyingRun(seed, audit, share, say)));
+      continue;
+    }
     const scenario = crash
       ? crashScenario(seed === 0 ? null : { effect: seed, ...crash })
       : scenarioOf(seed);

@@ -14,6 +14,8 @@ export type Fault =
   | { kind: 'slow-worker'; worker: number; awayMs: number }
   /** SIGTERM: it says goodbye. */
   | { kind: 'end-worker'; worker: number; awayMs: number }
+  /** `tandem drain`: the coordinator asks it to leave. */
+  | { kind: 'drain-worker'; worker: number }
   | { kind: 'break-connections'; worker: number }
   | { kind: 'half-open'; worker: number }
   | { kind: 'partition'; workers: number[]; forMs: number }
@@ -59,10 +61,12 @@ export interface Scenario {
   evenPace?: boolean;
   /** Flips one mantissa bit in this share of the leaves of one worker. */
   flips?: { worker: number; share: number };
+  /** The run is ended once a worker is convicted and what it did is computed again. */
+  endOnceRepaired?: boolean;
+  /** Instead of the usual bound on what may happen. */
+  happeningsMax?: number;
   /** Options of the run besides those drawn here. */
   options?: Record<string, string | number | boolean>;
-  /** Failures with which a worker may be turned away: none of an honest one. */
-  refusals?: readonly string[];
   /** The first coordinator dies at this effect; `powerCut`: its machine with it. */
   crash?: { effect: number; when: 'before' | 'during' | 'after'; powerCut: boolean };
   /** Results that arrive twice, as a share. */
@@ -133,6 +137,7 @@ function faultOf(dice: Dice, workers: number, kind: Fault['kind']): Fault {
       return { kind, worker, awayMs };
     case 'break-connections':
     case 'half-open':
+    case 'drain-worker':
       return { kind, worker };
     case 'partition': {
       const some = Array.from({ length: workers }, (_, i) => i).filter(() => dice.chance(0.5));
@@ -180,7 +185,7 @@ export function scenarioOf(seed: number): Scenario {
     atMs: dice.between(0, horizon),
     fault: faultOf(dice, workers, only ?? kindOf(dice)),
   })).sort((a, b) => a.atMs - b.atMs);
-  return {
+  const scenario: Scenario = {
     seed,
     ...shape,
     steps,
@@ -201,6 +206,32 @@ export function scenarioOf(seed: number): Scenario {
     calmAtMs: Math.max(0, ...faults.map(({ atMs }) => atMs)) + 40_000,
     sameNames: dice.chance(0.5),
   };
+  return watched(drained(scenario, dice, horizon), dice);
+}
+
+/** Some runs are drained now and then, besides whatever else befalls them. */
+function drained(scenario: Scenario, dice: Dice, horizon: number): Scenario {
+  if (!dice.chance(0.25)) return scenario;
+  const drains = Array.from({ length: dice.whole(1, 3) }, () => ({
+    atMs: dice.between(0, horizon),
+    fault: faultOf(dice, scenario.workers, 'drain-worker'),
+  }));
+  const faults = [...scenario.faults, ...drains].sort((a, b) => a.atMs - b.atMs);
+  return { ...scenario, faults };
+}
+
+/** Some runs are audited, and in some of these one worker computes wrongly. */
+function watched(scenario: Scenario, dice: Dice): Scenario {
+  const audit = dice.oneOf([0, 0, 0, 0.1, 0.5, 1, 1]);
+  const lies = dice.chance(0.6);
+  const share = dice.oneOf([0.03, 0.2, 1]);
+  // One worker alone cannot be audited, and of two that differ nobody knows who is wrong.
+  if (audit === 0 || scenario.workers < 2) return scenario;
+  const options = { audit };
+  if (!lies || scenario.workers < 4) return { ...scenario, options };
+  const worker = dice.whole(0, scenario.workers - 1);
+  const minWorkers = Math.max(3, scenario.minWorkers);
+  return { ...scenario, options, minWorkers, flips: { worker, share } };
 }
 
 /** A short run of twenty steps whose coordinator dies at one of its effects; null: it does not. */

@@ -39,6 +39,14 @@ test('a coordinator that dies at one of its effects costs nothing but time', () 
   sim('--crash-points', '--every', '40', '--processes', '1');
 });
 
+test('an audit finds a worker that lies as soon as predicted, and nothing of its lies stays', (t) => {
+  // Lies and audits are frequent here; `npm run sim -- --audits` takes them rare, as they are.
+  for (const line of sim(...'--audits --lies 0.1 --audit 0.2 --honest 1000'.split(' '))
+    .trim()
+    .split('\n'))
+    t.diagnostic(line);
+});
+
 test('the cost in time of a lost or slow worker is bounded', (t) => {
   for (const line of sim('--pace').trim().split('\n')) t.diagnostic(line);
 });

@@ -172,8 +172,7 @@ export function runSession(options: SessionOptions): Promise<boolean> {
       else if (message.stepCommitted)
         dispatch({ kind: 'step-committed', ...message.stepCommitted });
       else if (message.shrink) dispatch({ kind: 'shrunk', ...message.shrink });
-      else if (message.drain)
-        dispatch({ kind: 'stop-requested', reason: message.drain.reason, urgent: false });
+      else if (message.drain) leave(message.drain.reason);
       else if (message.released) dispatch({ kind: 'released' });
       else if (message.refused) {
         const { code, message: text, remedy } = message.refused;
@@ -425,14 +424,15 @@ export function runSession(options: SessionOptions): Promise<boolean> {
     }
 
     let patience: NodeJS.Timeout | undefined;
-    const stop = () => {
-      const reason = asFailure(signal.reason).message;
-      patience = setTimeout(
+    /** Whoever asks: within its grace it is gone, also where nobody is there to end the step. */
+    const leave = (reason: string) => {
+      patience ??= setTimeout(
         () => dispatch({ kind: 'stop-requested', reason, urgent: true }),
         options.graceMs,
       );
       dispatch({ kind: 'stop-requested', reason, urgent: options.graceMs === 0 });
     };
+    const stop = () => leave(asFailure(signal.reason).message);
     signal.addEventListener('abort', stop, { once: true });
     if (signal.aborted) stop();
     else connect();

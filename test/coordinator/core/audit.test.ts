@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { auditedLeaves } from '../../../shared/core/audit.ts';
 import type { LeafReport } from '../../../coordinator/core/state.ts';
-import { all, type Drive, drive, one, told } from '../../support/core-drive.ts';
+import { all, connectedEvent, type Drive, drive, one, told } from '../../support/core-drive.ts';
 
 const group = (leaves: number, workers: number, audit: number): Drive => {
   const run = drive({ leaves, minWorkers: workers, audit });
@@ -74,7 +74,7 @@ test('a wrong leaf is found before the commit, whoever computed it first, and it
       const guilty = told(effects).filter(({ kind }) => kind === 'worker-convicted');
       assert.equal(commit.length, 1, where);
       for (const body of guilty)
-        assert.deepEqual(body, { kind: 'worker-convicted', worker: liar, leaf });
+        assert.deepEqual(body, { kind: 'worker-convicted', worker: liar, host: 'here', leaf });
       if (guilty.length === 0) continue;
       assert.deepEqual(
         all(effects, 'refuse').map(({ code }) => code),
@@ -82,7 +82,7 @@ test('a wrong leaf is found before the commit, whoever computed it first, and it
         where,
       );
       assert.deepEqual(
-        all(effects, 'review').map(({ worker }) => worker),
+        all(effects, 'review').map(({ convict }) => convict.worker),
         [liar],
         where,
       );
@@ -108,6 +108,17 @@ test('a convict is not let in again, in this life or the next', () => {
   run.finish('w0', { leafHash: 'wrong' });
   work(run);
   assert.equal(one(run.join('w0'), 'refuse').code, 'quarantined');
+});
+
+test('a convict that was called after its host and process is not let in as another process', () => {
+  const run = drive({ leaves: 2, minWorkers: 3, audit: 1 });
+  for (const worker of ['here-7', 'w1', 'w2']) run.join(worker);
+  run.finish('here-7', { leafHash: 'wrong' });
+  work(run);
+  for (const worker of ['here-7', 'here-8'])
+    assert.equal(one(run.send(connectedEvent(worker)), 'refuse').code, 'quarantined');
+  for (const worker of ['here-b', 'there-7'])
+    assert.equal(one(run.send(connectedEvent(worker)), 'welcome').worker, worker);
 });
 
 test('with two workers a dispute stops the run and says that a third is needed', () => {

@@ -86,7 +86,7 @@ class SimServer {
   };
 
   addService(name: string, handlers: Handlers): void {
-    if (name === 'training') Object.assign(this.server.handlers, handlers);
+    if (name === 'training' || name === 'run') Object.assign(this.server.handlers, handlers);
   }
 
   bindAsync(address: string, _credentials: unknown, done: (e: null, port: number) => void): void {
