@@ -5,8 +5,8 @@
  *
  *   start [OPTIONS]           trains the demo; options are those of `tandem train`
  *   test [PATTERN|--OPTION]   checks and tests; with a pattern only the test files that match it
- *   chaos [OPTIONS]           a run under fire against a quiet one; options in test/chaos/options.ts
- *   chaos --crash-points      kills a coordinator wherever it could die; options in test/crash/main.ts
+ *   chaos [OPTIONS]           a run under fire against a quiet one; options in test/chaos/options.ts;
+ *                             --crash-points: test/crash/main.ts; --lies: test/chaos/lies-main.ts
  *   sim [OPTIONS]             simulated clusters under faults; options in test/sim/main.ts
  *   setup                     installs, and asks the sources of TensorFlow again
  *   build                     npm packages and the TypeScript build only
@@ -185,11 +185,14 @@ async function check() {
 
 /** @param {string[]} words */
 async function chaos(words) {
-  const room = words.includes('--crash-points') ? 'crash' : 'chaos';
+  const own = { '--crash-points': 'crash/main', '--lies': 'chaos/lies-main' };
+  const [, program = 'chaos/main'] =
+    Object.entries(own).find(([word]) => words.includes(word)) ?? [];
   // Without a model of its own the smallest one is trained, which needs no TensorFlow.
-  if (room === 'chaos' && words.some((word) => word.startsWith('--model'))) await everything();
+  if (program === 'chaos/main' && words.some((word) => word.startsWith('--model')))
+    await everything();
   else await packagesAndBuild();
-  return runNode([join('dist', 'test', room, 'main.js'), ...words], process.env);
+  return runNode([join('dist', 'test', `${program}.js`), ...words], process.env);
 }
 
 /** @param {string[]} words */

@@ -4,10 +4,12 @@
  * Conversation, images, sums and everything else are the shipped worker's.
  *
  *   chaos-worker.js --coordinator HOST:PORT --name NAME [--pace MS] [--exact] [--data DIR]
+ *                   [--lies SHARE --seed N]   so many of its leaves are wrong by one bit
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import type { Compute } from '../../shared/ports/compute.ts';
+import { lying } from '../support/lies.ts';
 
 const { values } = parseArgs({
   options: {
@@ -16,11 +18,17 @@ const { values } = parseArgs({
     pace: { type: 'string', default: '0' },
     exact: { type: 'boolean', default: false },
     data: { type: 'string' },
+    lies: { type: 'string', default: '0' },
+    seed: { type: 'string', default: '1' },
   },
 });
 const { coordinator, name } = values;
 const paceMs = Number(values.pace);
 const graceMs = 5000;
+
+const share = Number(values.lies);
+const honest = (compute: Compute): Compute =>
+  share > 0 ? lying(compute, { share, seed: Number(values.seed) }) : compute;
 
 /** A leaf is handed out no sooner than `paceMs` after it was asked for, and one at a time. */
 function paced(compute: Compute): Compute {
@@ -54,7 +62,7 @@ if (values.exact) {
   await runSession({
     ...common,
     dataset: values.data === undefined ? null : openDataset(values.data),
-    compute: async (method) => paced(exactCompute(method, architecture(method.model))),
+    compute: async (method) => paced(honest(exactCompute(method, architecture(method.model)))),
     describe: () => 'exact compute',
     say,
   });
@@ -65,7 +73,7 @@ if (values.exact) {
     data: values.data ?? null,
     backend: 'auto',
     requireGpu: false,
-    through: paced,
+    through: (compute) => paced(honest(compute)),
     say,
   });
 }
