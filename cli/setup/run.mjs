@@ -6,7 +6,7 @@
  *   start [OPTIONS]           trains the demo; options are those of `tandem train`
  *   test [PATTERN|--OPTION]   checks and tests; with a pattern only the test files that match it
  *   chaos [OPTIONS]           a run under fire against a quiet one; options in test/chaos/options.ts;
- *                             --crash-points: test/crash/main.ts; --lies: test/chaos/lies-main.ts
+ *                             --crash-points, --lies, --hostile: crash/, chaos/lies-, hostile/main.ts
  *   sim [OPTIONS]             simulated clusters under faults; options in test/sim/main.ts
  *   setup                     installs, and asks the sources of TensorFlow again
  *   build                     npm packages and the TypeScript build only
@@ -185,7 +185,11 @@ async function check() {
 
 /** @param {string[]} words */
 async function chaos(words) {
-  const own = { '--crash-points': 'crash/main', '--lies': 'chaos/lies-main' };
+  const own = {
+    '--crash-points': 'crash/main',
+    '--lies': 'chaos/lies-main',
+    '--hostile': 'hostile/main',
+  };
   const [, program = 'chaos/main'] =
     Object.entries(own).find(([word]) => words.includes(word)) ?? [];
   // Without a model of its own the smallest one is trained, which needs no TensorFlow.

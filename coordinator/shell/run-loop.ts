@@ -40,6 +40,10 @@ export interface RunLoop {
   /** Hands an event to the core; effects follow in order. */
   dispatch(event: Unstamped): void;
   readonly state: State;
+  /** Events that wait for the core. */
+  readonly backlog: number;
+  /** Resolves when none waits. */
+  calm(): Promise<void>;
   readonly ended: Promise<Ended>;
 }
 
@@ -50,6 +54,8 @@ export function startRunLoop(
 ): RunLoop {
   let state = initial;
   const queue: CoreEvent[] = [];
+  /** Whoever waits until the queue is empty. */
+  const relieved: (() => void)[] = [];
   let running = false;
   let progress: ReduceProgress | null = null;
   let pause: AbortController | null = null;
@@ -94,6 +100,7 @@ export function startRunLoop(
       resolveEnded({ kind: 'failed', failure: await causeOf(error) });
     } finally {
       running = false;
+      for (const go of relieved.splice(0)) go();
     }
   }
 
@@ -363,6 +370,11 @@ export function startRunLoop(
     get state() {
       return state;
     },
+    get backlog() {
+      return queue.length;
+    },
+    calm: () =>
+      running ? new Promise<void>((resolve) => void relieved.push(resolve)) : Promise.resolve(),
     ended,
   };
 }

@@ -4,8 +4,15 @@
 import { crc32 } from 'node:zlib';
 import * as grpc from '@grpc/grpc-js';
 import { writeTo } from '../../shared/adapters/grpc.ts';
+import { turnstile } from '../../shared/adapters/lanes.ts';
+import { keepsBytes, maySayNothing } from '../../shared/adapters/stream-limits.ts';
 import { type FailureCode, failures } from '../../shared/core/failures.ts';
-import { chunkBytes, sampleBytesMax, workersMax } from '../../shared/wire/limits.ts';
+import {
+  chunkBytes,
+  eventBacklogMax,
+  sampleBytesMax,
+  workersMax,
+} from '../../shared/wire/limits.ts';
 import type {
   BucketMessage,
   BucketWish,
@@ -18,6 +25,7 @@ import type {
   WeightsChunk,
 } from '../../shared/wire/messages.ts';
 import { bytesOf, copyFloats } from '../../shared/wire/tensors.ts';
+import type { Sample } from '../../shared/core/sample.ts';
 import { samplesToJsonl } from '../../shared/wire/samples.ts';
 import { surveyChunk } from '../core/state.ts';
 import type { RunContext } from './run-context.ts';
@@ -28,6 +36,8 @@ import { WorkerLink } from './worker-link.ts';
 const introductionMs = 10_000;
 /** Longest text that a peer may put into one field. */
 const textMax = 4096;
+/** Images that are read from the disk at once. */
+const reading = turnstile(4);
 /** Stages that a canary may have. */
 const stagesMax = 16;
 
@@ -58,7 +68,7 @@ export function trainingService(
     listSamples: (call: grpc.ServerWritableStream<unknown, { lines: string }>) =>
       void stream(call, listSamples(context)),
     fetchSample: (call: grpc.ServerWritableStream<{ sha256: string }, { data: Uint8Array }>) =>
-      void stream(call, fetchSample(context, call.request.sha256)),
+      void stream(call, fetchSample(context, call)),
   };
 }
 
@@ -120,6 +130,7 @@ function converse(
     context.links.get(message.worker)?.close('the same worker joined again');
     link = new WorkerLink(message.worker, call);
     context.links.set(message.worker, link);
+    maySayNothing(call);
     const { worker, pid, host, protoVersion, description, identity } = message;
     loop.dispatch({
       kind: 'worker-connected',
@@ -142,6 +153,10 @@ function converse(
       return;
     }
     if (context.links.get(link.id) === link) take(context, loop, link.id, message);
+    if (loop.backlog < eventBacklogMax) return;
+    // Whoever says more than the core can hear is read no faster than that.
+    call.pause();
+    void loop.calm().then(() => call.resume());
   });
   call.on('end', () => {
     left('it ended its control stream');
@@ -249,6 +264,7 @@ function pushGradients(
     call.emit('error', refusal('stale-generation', 'join first, then open the gradient stream'));
     return;
   }
+  maySayNothing(call);
   link.attachGradients(call);
 }
 
@@ -311,11 +327,18 @@ async function* listSamples(context: RunContext): AsyncGenerator<{ lines: string
 
 async function* fetchSample(
   context: RunContext,
-  sha256: string,
+  call: grpc.ServerWritableStream<{ sha256: string }, unknown>,
 ): AsyncGenerator<{ data: Uint8Array }> {
+  const { sha256 } = call.request;
   context.byHash ??= new Map(context.samples.map((sample) => [sample.sha256, sample]));
   const sample = context.byHash.get(sha256);
-  const bytes = sample === undefined ? null : await context.dataset.read(sample);
+  // The whole image is in memory until its last chunk is written.
+  const read = (known: Sample) => {
+    keepsBytes(call, known.bytes);
+    return context.dataset.read(known);
+  };
+  const bytes =
+    sample === undefined ? null : await reading(async () => (call.cancelled ? null : read(sample)));
   if (bytes === null)
     throw refusal(
       'sample-unavailable',

@@ -20,6 +20,7 @@ import {
 } from '../wire/hot-messages.ts';
 import { messageBytesMax, windowBytes } from '../wire/limits.ts';
 import type { BucketMessage, WeightsChunk } from '../wire/messages.ts';
+import { limitStreams } from './stream-limits.ts';
 
 if (endianness() !== 'LE') throw new Error('Tandem needs a little-endian machine');
 
@@ -122,6 +123,7 @@ export function tunedServer(): grpc.Server {
   const create = inner.createHttp2Server.bind(server);
   inner.createHttp2Server = (credentials) => {
     const http2Server = create(credentials);
+    limitStreams(http2Server);
     http2Server.on('connection', (socket: Socket) => {
       sockets.add(socket);
       socket.once('close', () => sockets.delete(socket));

@@ -20,3 +20,21 @@ export async function inLanes<T>(
   };
   await Promise.all(Array.from({ length: Math.min(lanes, items.length) }, lane));
 }
+
+/** Lets so many pieces of work happen at a time; the others wait in order. */
+export function turnstile(most: number): <T>(work: () => Promise<T>) => Promise<T> {
+  const waiting: (() => void)[] = [];
+  let inside = 0;
+  return async (work) => {
+    if (inside >= most) await new Promise<void>((resolve) => void waiting.push(resolve));
+    else inside += 1;
+    try {
+      return await work();
+    } finally {
+      const next = waiting.shift();
+      // The place is handed on.
+      if (next === undefined) inside -= 1;
+      else next();
+    }
+  };
+}

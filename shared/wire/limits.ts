@@ -29,3 +29,15 @@ export const workersMax = 1024;
 export const watchersMax = 256;
 /** Largest encoded image that travels, bytes. */
 export const sampleBytesMax = 256 * 1024 * 1024;
+/** Responses that peers have not read yet, bytes, all calls together. */
+export const unreadBytesMax = 256 * 1024 * 1024;
+/** Messages that peers have begun and not ended, bytes, all calls together. */
+export const unfinishedBytesMax = 128 * 1024 * 1024;
+/** What an open call costs by itself, bytes, about. */
+export const callBytes = 16 * 1024;
+/** Open calls of other services than Tandem's (health, reflection), and of none. */
+export const foreignCallsMax = 256;
+/** What stands before each message of gRPC: a flag and a length. */
+export const messageHeadBytes = 5;
+/** Events of peers that may wait for the core before peers are not read any more. */
+export const eventBacklogMax = 1024;

@@ -115,11 +115,6 @@ export const mutations: readonly Mutation[] = [
     'if (found === null)',
     'if (found !== undefined)',
   ]),
-  mutation('a convict’s earlier names are not looked at', 499, [
-    'coordinator/shell/review',
-    'event.host === host',
-    'event.worker === host',
-  ]),
   mutation('whoever is convicted has an audited past', 93, [
     'coordinator/shell/review',
     '(audit ?? 0) < 1',

@@ -26,6 +26,7 @@ export class Stream extends EventEmitter {
   connection: Connection | null = null;
   peer: Stream | null = null;
   private inflight = 0;
+  private paused = false;
   private ended = { here: false, there: false };
   private readonly arrived: unknown[] = [];
   private over: { error: Error | null } | null = null;
@@ -98,9 +99,18 @@ export class Stream extends EventEmitter {
     this.deliver((peer) => peer.take(copied(message)));
   }
 
+  pause(): void {
+    this.paused = true;
+  }
+
+  resume(): void {
+    this.paused = false;
+    for (const message of this.arrived.splice(0)) this.emit('data', message);
+  }
+
   private take(message: unknown): void {
     tell('receive', () => `${this.method} ${brief(message)}`);
-    if (this.wake !== null || this.listenerCount('data') === 0) {
+    if (this.paused || this.wake !== null || this.listenerCount('data') === 0) {
       this.arrived.push(message);
       this.wake?.();
       return;
