@@ -5,7 +5,7 @@
  * that it begins and does not end. Both are counted where they lie, at the HTTP/2 stream, for every
  * service alike, and beyond a bound the call that stood still for longest is reset
  * (`byte-budget.ts`). A call costs some memory by itself and is counted with it. Compression is
- * ignored: nobody of ours uses it, and a message of two kilobytes could hold two megabytes.
+ * refused: nobody of ours uses it, and a message of two kilobytes could hold two megabytes.
  */
 import { constants, type Http2Server, type IncomingHttpHeaders } from 'node:http2';
 import type { ServerHttp2Stream } from 'node:http2';
@@ -105,7 +105,9 @@ function limit(
   numbered += 1;
   const number = String(numbered);
   headers[numberHeader] = number;
-  headers['grpc-encoding'] = 'identity';
+  // gRPC answers an encoding that it does not know with UNIMPLEMENTED and its name.
+  const encoding = headers['grpc-encoding'] ?? 'identity';
+  if (encoding !== 'identity') headers['grpc-encoding'] = `${String(encoding)}, not spoken here`;
   const giveUp = () => reset(stream);
   const call: Call = {
     unread: unread.hold(giveUp),
