@@ -50,7 +50,10 @@ export function pretendRun({ run, steps, workers, stepMs = 800, began = 1.79e12 
     moved: (from: string, first: number, count: number): RunEvent =>
       event({ kind: 'lease-moved', from, first, count }, `${from} is gone`),
     convicted: (worker: string, leaf: number): RunEvent =>
-      event({ kind: 'worker-convicted', worker, leaf }, 'two others agree against it'),
+      event(
+        { kind: 'worker-convicted', host: 'far-1', worker, leaf },
+        'two others agree against it',
+      ),
     begin(): RunEvent[] {
       return [this.opened(), ...workers.map((worker) => this.joined(worker))];
     },
