@@ -41,6 +41,18 @@ function hasDriver() {
   ].some((path) => existsSync(path));
 }
 
+/**
+ * What TANDEM_CUDA says of the build to install: an image is built where no GPU is, for where one is.
+ * @param {NodeJS.ProcessEnv} env
+ * @returns {boolean | null}
+ */
+export function wantsCuda(env) {
+  const asked = env['TANDEM_CUDA'];
+  if (!asked) return null;
+  if (asked === '1' || asked === '0') return asked === '1';
+  throw new SetupError(`TANDEM_CUDA should be 1 or 0, but is "${asked}". Set one, or unset it.`);
+}
+
 /** @param {string} root @param {NodeJS.ProcessEnv} env @returns {Facts} */
 export function gatherFacts(root, env) {
   const manifest = JSON.parse(readFileSync(join(addonFolder(root), 'package.json'), 'utf8'));
@@ -50,7 +62,7 @@ export function gatherFacts(root, env) {
     libtensorflow: env['TANDEM_LIBTENSORFLOW'] || null,
     compiler: findCompiler(env)?.join(' ') ?? null,
     python: onPath('python3', env['PATH']) ?? onPath('python', env['PATH']),
-    driver: hasDriver(),
+    driver: wantsCuda(env) ?? hasDriver(),
   };
 }
 

@@ -8,11 +8,15 @@
  *   chaos [OPTIONS]           a run under fire against a quiet one; options in test/chaos/options.ts;
  *                             --crash-points, --lies, --hostile: crash/, chaos/lies-, hostile/main.ts
  *   sim [OPTIONS]             simulated clusters under faults; options in test/sim/main.ts
+ *   test:manifests            manifests, images and compose file before linters and schemas (Go, Python)
+ *   test:cluster              manifests and real processes before a real control plane (Go; minutes)
  *   setup                     installs, and asks the sources of TensorFlow again
+ *   backend                   TensorFlow and its addon only, for an image (npm packages are there)
  *   build                     npm packages and the TypeScript build only
  *   check                     format, linter, types, house test
  *
- * Environment: TANDEM_BACKEND=wasm|tensorflow, TANDEM_LIBTENSORFLOW=FOLDER, CXX, XDG_CACHE_HOME.
+ * Environment: TANDEM_BACKEND=wasm|tensorflow, TANDEM_LIBTENSORFLOW=FOLDER, TANDEM_CUDA=1|0, CXX,
+ * XDG_CACHE_HOME.
  */
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
@@ -205,16 +209,41 @@ async function sim(words) {
   return runNode([join('dist', 'test', 'sim', 'main.js'), ...words], process.env);
 }
 
+/** Opt-in tests of test/cluster. @param {readonly string[]} names @param {NodeJS.ProcessEnv} env */
+const clusterTests = (names, env) =>
+  runTests(
+    names.map((name) => join('dist', 'test', 'cluster', `${name}.js`)),
+    ['--test-concurrency=1', '--test-timeout=5400000'],
+    env,
+  );
+
+async function manifests() {
+  await packagesAndBuild();
+  return clusterTests(['lint'], process.env);
+}
+
+async function cluster() {
+  await everything();
+  const server = await natsServer();
+  const env = server === null ? process.env : { ...process.env, TANDEM_NATS_SERVER: server };
+  return clusterTests(['overlays', 'replay'], env);
+}
+
 /** @type {Record<string, (words: string[]) => Promise<number | void>>} */
 const commands = {
   start,
   chaos,
   test,
+  'test:manifests': manifests,
+  'test:cluster': cluster,
   sim,
   check,
   setup: async () => {
     await everything({ anew: true });
     say('everything is installed. Train with: npm start');
+  },
+  backend: async () => {
+    await installing(() => ensureBackend(root, { env: process.env, say, anew: true }));
   },
   build: packagesAndBuild,
 };

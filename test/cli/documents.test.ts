@@ -127,6 +127,8 @@ test('every other program in the documents is there', () => {
         'python3',
         'pip',
         'venv/bin/python',
+        'docker',
+        'kubectl',
       ];
       assert.ok(known.includes(program), where);
     }

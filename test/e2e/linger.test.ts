@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { it } from 'node:test';
 import { runClient } from '../../shared/adapters/run-client.ts';
 import { parseLogLine } from '../../cli/log.ts';
-import { probe } from '../support/health-probe.ts';
+import { askHealth } from '../support/health-probe.ts';
 import { addressOf, endedWith, scratch, startTandem } from '../support/processes.ts';
 
 const tiny = [
@@ -19,14 +19,14 @@ it('a run that is over says so to late workers, also after a restart', async (t)
   const first = startTandem(t, args);
   const address = await addressOf(first);
   const health = /health on (\S+)/.exec(first.out())?.[1] ?? '';
-  assert.equal(await probe(t, health, 'ready'), 'SERVING');
+  assert.equal(await askHealth(health, 'ready'), 'SERVING');
   const worker = startTandem(t, ['worker', '--coordinator', address, '--until-done']);
   assert.equal(await endedWith(worker, first), 0, worker.err());
   const late = startTandem(t, ['worker', '--coordinator', address, '--until-done']);
   assert.equal(await late.ended, 0, late.err());
   assert.match(late.err(), /the run is over at step 1 of 1/);
   assert.equal((await runClient(address).status()).step, 1);
-  assert.equal(await probe(t, health, 'ready'), 'SERVING');
+  assert.equal(await askHealth(health, 'ready'), 'SERVING');
   first.process.kill('SIGTERM');
   assert.equal(await first.ended, 0, 'a signal after the end is no interruption');
   const log = first.err().trim().split('\n').map(parseLogLine);

@@ -4,17 +4,17 @@ import { test } from 'node:test';
 import * as grpc from '@grpc/grpc-js';
 import { RunService } from '../../../shared/adapters/grpc.ts';
 import { readyService, serveHealth } from '../../../shared/adapters/health.ts';
-import { probe } from '../../support/health-probe.ts';
+import { askHealth } from '../../support/health-probe.ts';
 
 test('a process lives before it takes part, and says both', async (t) => {
   const health = await serveHealth('127.0.0.1:0');
   t.after(() => health.close());
-  assert.equal(await probe(t, health.address, ''), 'SERVING');
-  assert.equal(await probe(t, health.address, readyService), 'NOT_SERVING');
+  assert.equal(await askHealth(health.address, ''), 'SERVING');
+  assert.equal(await askHealth(health.address, readyService), 'NOT_SERVING');
   health.setReady(true);
-  assert.equal(await probe(t, health.address, readyService), 'SERVING');
+  assert.equal(await askHealth(health.address, readyService), 'SERVING');
   health.setReady(false);
-  assert.equal(await probe(t, health.address, readyService), 'NOT_SERVING');
+  assert.equal(await askHealth(health.address, readyService), 'NOT_SERVING');
 });
 
 test('the port of the probes serves nothing else', async (t) => {
