@@ -25,6 +25,8 @@ export interface WorkerOptions {
   signal: AbortSignal;
   /** After the signal it stays so long for what it holds to be fetched, milliseconds; 20,000. */
   graceMs?: number;
+  /** Stays until the run is done, also while its coordinator is being moved. */
+  untilDone?: boolean;
   /** HOST:PORT that answers health probes, or null. */
   health?: string | null;
   say?: (line: string) => void;
@@ -51,6 +53,7 @@ export async function runWorker(options: WorkerOptions): Promise<boolean> {
     signal,
     graceMs: options.graceMs ?? graceMsPreset,
     say: options.say ?? (() => undefined),
+    untilDone: options.untilDone ?? false,
     onAdmitted: (admitted) => health?.setReady(admitted),
   });
   return session.finally(() => health?.close());

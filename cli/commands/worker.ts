@@ -33,7 +33,10 @@ export const workerCommand: CommandSpec = {
     command.option('--coordinator <HOST:PORT>', 'where it listens (or TANDEM_COORDINATOR)');
     command.option('--name <NAME>', 'a name for events and status');
     command.option('--grace <SECONDS>', 'after SIGTERM: how long to stay for what it holds (20)');
-    command.option('--until-done', 'told to leave before the run is over: exit with 75, not 0');
+    command.option(
+      '--until-done',
+      'wait while a coordinator is away; sent away before the end, exit with 75',
+    );
     declareOptions(command, ['run', 'health', ...workerOptionNames]);
   },
   prepare(args, flags, { io, verbose }) {
@@ -86,6 +89,7 @@ export const workerCommand: CommandSpec = {
         ...identity,
         graceMs,
         health,
+        untilDone: flags['untilDone'] === true,
         say: (line) => log.warn(line),
       });
       if (signal.aborted && !left) return 130;

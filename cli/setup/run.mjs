@@ -1,22 +1,17 @@
 /**
- * The npm scripts: `node cli/setup/run.mjs start|test|sim|setup|build|check`. Each first sees to it that
- * what it needs is installed (npm packages, libtensorflow, the tfjs addon, the TypeScript build),
- * which takes well under a second when it is, and then does its work.
+ * The npm scripts. Each first sees to it that what it needs is installed, then does its work:
  *
  *   start [OPTIONS]           trains the demo; options are those of `tandem train`
  *   test [PATTERN|--OPTION]   checks and tests; with a pattern only the test files that match it
  *   chaos [OPTIONS]           a run under fire against a quiet one; options in test/chaos/options.ts;
  *                             --crash-points, --lies, --hostile: crash/, chaos/lies-, hostile/main.ts
  *   sim [OPTIONS]             simulated clusters under faults; options in test/sim/main.ts
- *   test:manifests            manifests, images and compose file before linters and schemas (Go, Python)
- *   test:cluster              manifests and real processes before a real control plane (Go; minutes)
- *   setup                     installs, and asks the sources of TensorFlow again
- *   backend                   TensorFlow and its addon only, for an image (npm packages are there)
+ *   test:manifests, :cluster  manifests before linters and schemas; before a real control plane
+ *   setup, backend            installs all, asks the sources of TensorFlow again; TensorFlow alone
  *   build                     npm packages and the TypeScript build only
  *   check                     format, linter, types, house test
  *
- * Environment: TANDEM_BACKEND=wasm|tensorflow, TANDEM_LIBTENSORFLOW=FOLDER, TANDEM_CUDA=1|0, CXX,
- * XDG_CACHE_HOME.
+ * Environment: TANDEM_BACKEND=wasm|tensorflow, TANDEM_LIBTENSORFLOW=FOLDER, TANDEM_CUDA=1|0, CXX.
  */
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';

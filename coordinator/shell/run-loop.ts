@@ -361,7 +361,7 @@ export function startRunLoop(
     await drawPicture(context, record);
     const { loss, std, digest, path } = final;
     await record({ kind: 'run-done', stopped, loss, std, digest, checkpoint: path }, because);
-    await tellWorkers({ runDone: { message: because } });
+    await tellWorkers({ runDone: { message: because, stopped } });
     resolveEnded({ kind: 'finished', stopped, checkpoint: final });
   }
 

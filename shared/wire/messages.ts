@@ -124,7 +124,7 @@ export interface ConverseResponse {
   lease?: LeaseMessage;
   surveyLease?: SurveyLeaseMessage;
   stepCommitted?: StepCommittedMessage;
-  runDone?: { message: string };
+  runDone?: { message: string; stopped?: boolean };
   shrink?: { generation: number; attempt: number; end: number };
   drain?: { reason: string };
   released?: object;

@@ -94,7 +94,7 @@ export async function startControlPlane(folder: string): Promise<ControlPlane> {
     `--cert-dir=${file('certs')}`,
     `--token-auth-file=${file('tokens.csv')}`,
     '--authorization-mode=RBAC',
-    '--service-account-issuer=https://kubernetes.default.svc',
+    '--service-account-issuer=https://kubernetes.test',
     `--service-account-key-file=${file('accounts.key')}`,
     `--service-account-signing-key-file=${file('accounts.key')}`,
     '--service-cluster-ip-range=10.96.0.0/16',

@@ -2,16 +2,19 @@
  * Scale and drain on real Tandem processes: the pods of the manifests come and go by the API server's
  * word, and each is a coordinator, a worker or a nats-server with the manifest's own arguments. What
  * has to hold: the quiet run's digest and ledger, no finished leaf lost, every drain within its grace.
+ *
+ * Exact arithmetic on a small model stands in TensorFlow's place, because six TensorFlows are too many
+ * for two cores; TANDEM_CLUSTER_COMPUTE=tensorflow takes the real one.
  */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { RunEvent } from '../../shared/core/events.ts';
-import { eventsUntil, tandem } from '../support/processes.ts';
+import { addressOf, endedWith, eventsUntil, startNode } from '../support/processes.ts';
 import { buildControlPlane, cacheFolder } from './build.ts';
 import { type ApiObject, type ControlPlane, startControlPlane, until } from './control-plane.ts';
 import { type Kubelet, playKubelet, type PodSpec } from './kubelet.ts';
@@ -19,8 +22,13 @@ import { addStorage, enforced, gpuNodes, ownOverlay } from './surroundings.ts';
 import { type TandemRunner, tandemRunner } from './tandem-runner.ts';
 
 const deploy = fileURLToPath(new URL('../../../deploy/kubernetes/', import.meta.url));
-const steps = Number(process.env['TANDEM_CLUSTER_STEPS'] ?? 120);
-const stopAt = Math.min(20, steps);
+const bin = fileURLToPath(new URL('../../../cli/bin.js', import.meta.url));
+const exact = process.env['TANDEM_CLUSTER_COMPUTE'] !== 'tensorflow';
+const preload = exact
+  ? ['--import', new URL('../support/use-exact-compute.js', import.meta.url).href]
+  : [];
+/** More than it will ever get to: the scenario says where it stops. */
+const steps = 100_000;
 const patienceMs = 900_000;
 
 const runFile = [
@@ -38,7 +46,7 @@ before(async () => {
   folder = mkdtempSync(join(tmpdir(), 'tandem-cluster-'));
   plane = await startControlPlane(folder);
   const kept = process.env['TANDEM_NATS_SERVER'] ?? join(cacheFolder, 'nats-server');
-  runner = tandemRunner(plane, folder, existsSync(kept) ? kept : null);
+  runner = tandemRunner(plane, folder, existsSync(kept) ? kept : null, preload);
   kubelet = await playKubelet(plane, gpuNodes, runner.run);
   await addStorage(plane);
 });
@@ -79,21 +87,26 @@ interface Outcome {
   ledger: string[];
 }
 
-function outcomeOf(run: string, step: number): Outcome {
-  const name = `step-${String(step).padStart(8, '0')}`;
-  const model = readFileSync(join(run, 'checkpoints', name, 'model.safetensors'));
+/** The newest checkpoint of a run that has stopped, and its ledger. */
+function outcomeOf(run: string): Outcome {
+  const newest = readdirSync(join(run, 'checkpoints'))
+    .filter((name) => name.startsWith('step-'))
+    .sort()
+    .at(-1);
+  const model = readFileSync(join(run, 'checkpoints', newest ?? '', 'model.safetensors'));
   const ledger = readFileSync(join(run, 'ledger.jsonl'), 'utf8').trim().split('\n');
+  assert.equal(newest, `step-${String(ledger.length).padStart(8, '0')}`);
   return { digest: createHash('sha256').update(model).digest('hex'), ledger };
 }
 
 /** Of each worker that was asked to leave: it left by itself, in time, and nothing of it was lost. */
-function leftInOrder(events: readonly RunEvent[], expected: number, exitCode: number): void {
+function leftInOrder(events: readonly RunEvent[], expected: number): void {
   const workers = kubelet.drained.filter(({ pod }) => pod.startsWith('worker'));
   assert.ok(workers.length >= expected, `${workers.length} workers were drained`);
   for (const end of workers) {
     assert.equal(end.killed, false, JSON.stringify(end));
     assert.ok(end.tookMs < end.graceMs, JSON.stringify(end));
-    assert.equal(end.exitCode, exitCode, JSON.stringify(end));
+    assert.equal(end.exitCode, 75, JSON.stringify(end));
   }
   const lost = events.filter(
     (event) => event.kind === 'lease-moved' && event.because.includes('before their gradient'),
@@ -103,26 +116,16 @@ function leftInOrder(events: readonly RunEvent[], expected: number, exitCode: nu
 
 const drainArgs = ['--ignore-daemonsets', '--delete-emptydir-data', '--force', '--timeout=300s'];
 
-async function drainNodeOf(namespace: string, pod: ApiObject | undefined): Promise<void> {
+async function drainNodeOf(pod: ApiObject | undefined): Promise<void> {
   const node = pod === undefined ? '' : (specOf(pod).nodeName ?? '');
   await plane.kubectl(['drain', node, ...drainArgs]);
   await plane.kubectl(['uncordon', node]);
-  assert.ok(namespace);
 }
 
 describe('scale and drain on real processes', { concurrency: 1, timeout: 3_600_000 }, () => {
-  let quiet: Outcome;
+  let scaled: Outcome;
 
-  it('the quiet run, one worker', async (t) => {
-    const path = join(folder, 'quiet.yaml');
-    writeFileSync(path, runFile);
-    const run = join(folder, 'quiet');
-    await tandem(t, ['train', '--config', path, '--workers', '1', '--run', run, '--json']);
-    quiet = outcomeOf(run, steps);
-    assert.equal(quiet.ledger.length, steps);
-  });
-
-  it('2 → 6 → 3 workers, a drained node, a drained coordinator: the same digest', async () => {
+  it('2 → 6 → 3 workers, a drained node, a drained coordinator: no leaf is lost', async () => {
     const namespace = 'replay';
     await enforced(plane, namespace);
     const path = ownOverlay(folder, deploy, { resources: ['overlays/cpu'], run: runFile });
@@ -130,43 +133,65 @@ describe('scale and drain on real processes', { concurrency: 1, timeout: 3_600_0
     await settled(namespace, 'worker', 2);
     const run = runner.runFolder(namespace);
     await eventsUntil(run, ({ kind }) => kind === 'step-committed', patienceMs);
-    const scale = (count: number) =>
-      plane.kubectl(['scale', '-n', namespace, 'statefulset/worker', `--replicas=${count}`]);
-    await scale(6);
+    const scale = (set: string, count: number) =>
+      plane.kubectl(['scale', '-n', namespace, `statefulset/${set}`, `--replicas=${count}`]);
+    await scale('worker', 6);
     await settled(namespace, 'worker', 6);
-    await scale(3);
+    await scale('worker', 3);
     await settled(namespace, 'worker', 3);
-    await drainNodeOf(namespace, (await podsOf(namespace, 'worker'))[0]);
+    await drainNodeOf((await podsOf(namespace, 'worker'))[0]);
     await settled(namespace, 'worker', 3);
-    await drainNodeOf(namespace, (await podsOf(namespace, 'coordinator'))[0]);
+    await drainNodeOf((await podsOf(namespace, 'coordinator'))[0]);
     await settled(namespace, 'coordinator', 1);
-    const events = await eventsUntil(run, ({ kind }) => kind === 'run-done', patienceMs);
-    const last = events.at(-1);
-    assert.equal(last?.kind === 'run-done' && last.digest, quiet.digest);
-    const outcome = outcomeOf(run, steps);
-    assert.equal(outcome.digest, quiet.digest);
-    assert.deepEqual(outcome.ledger, quiet.ledger);
-    leftInOrder(events, 4, 0);
+    await settled(namespace, 'worker', 3);
+    const before = (await stepsOf(run)) + 2;
+    await eventsUntil(run, (e) => e.kind === 'step-committed' && e.step >= before, patienceMs);
+    await scale('coordinator', 0);
+    await settled(namespace, 'coordinator', 0);
+    scaled = outcomeOf(run);
+    assert.ok(scaled.ledger.length > before);
+    const events = await eventsUntil(
+      run,
+      (event) => event.kind === 'run-done' && event.step >= before,
+    );
+    leftInOrder(events, 4);
     const joined = new Set(events.flatMap((e) => (e.kind === 'worker-joined' ? [e.worker] : [])));
     assert.equal(joined.size, 6, [...joined].join(' '));
-    const coordinator = kubelet.drained.find(({ pod }) => pod === 'coordinator-0');
-    assert.equal(coordinator?.killed, false);
     const figures = kubelet.drained.map(({ pod, tookMs }) => `${pod} ${tookMs} ms`);
-    process.stderr.write(`drained: ${figures.join(', ')}\n`);
+    process.stderr.write(`${scaled.ledger.length} steps; drained: ${figures.join(', ')}\n`);
+    for (const end of kubelet.drained) assert.equal(end.killed, false, JSON.stringify(end));
     await plane.kubectl(['delete', 'namespace', namespace, '--timeout=300s']);
   });
 
-  it('two Jobs end by themselves, a worker drained on the way', async () => {
+  it('a quiet run of one worker to the same step has the same digest and ledger', async (t) => {
+    const path = join(folder, 'quiet.yaml');
+    writeFileSync(path, `${runFile}\nstop-at: ${scaled.ledger.length}`);
+    const run = join(folder, 'quiet');
+    const args = ['coordinator', '--config', path, '--run', run];
+    const coordinator = startNode(t, [...preload, bin, ...args]);
+    const at = await addressOf(coordinator);
+    const worker = startNode(t, [...preload, bin, 'worker', '--coordinator', at]);
+    assert.equal(await endedWith(worker, coordinator), 0, worker.err());
+    assert.equal(await coordinator.ended, 0, coordinator.err());
+    const quiet = outcomeOf(run);
+    assert.equal(quiet.digest, scaled.digest);
+    assert.deepEqual(quiet.ledger, scaled.ledger);
+  });
+
+  it('two Jobs end by themselves, a worker drained on the way, with that digest', async () => {
     const namespace = 'jobs';
     await enforced(plane, namespace);
-    const run = `${runFile}\nstop-at: ${stopAt}`;
+    const run = `${runFile}\nstop-at: ${scaled.ledger.length}`;
     const path = ownOverlay(folder, deploy, { resources: ['overlays/batch-job'], run });
     await plane.kubectl(['apply', '--server-side', '-n', namespace, '-k', path]);
     await settled(namespace, 'worker', 2);
     const place = runner.runFolder(namespace);
     await eventsUntil(place, ({ kind }) => kind === 'step-committed', patienceMs);
     const already = kubelet.drained.length;
-    await drainNodeOf(namespace, (await podsOf(namespace, 'worker'))[0]);
+    await drainNodeOf((await podsOf(namespace, 'worker'))[0]);
+    await settled(namespace, 'worker', 2);
+    // A stopped coordinator is not the end: no worker may count as done while it is being moved.
+    await drainNodeOf((await podsOf(namespace, 'coordinator'))[0]);
     const ends = kubelet.drained.slice(already).filter(({ pod }) => pod.startsWith('worker'));
     for (const end of ends) assert.equal(end.exitCode, 75, JSON.stringify(end));
     assert.ok(ends.length > 0);
@@ -185,6 +210,12 @@ describe('scale and drain on real processes', { concurrency: 1, timeout: 3_600_0
         async () => JSON.stringify(await podsOf(namespace, name)),
         patienceMs,
       );
-    assert.deepEqual(outcomeOf(place, stopAt).ledger, quiet.ledger.slice(0, stopAt));
+    assert.equal(outcomeOf(place).digest, scaled.digest);
+    assert.deepEqual(outcomeOf(place).ledger, scaled.ledger);
   });
 });
+
+/** Steps that the ledger of a run holds now. */
+async function stepsOf(run: string): Promise<number> {
+  return readFileSync(join(run, 'ledger.jsonl'), 'utf8').trim().split('\n').length;
+}

@@ -29,6 +29,8 @@ export function tandemRunner(
   plane: ControlPlane,
   folder: string,
   natsServer: string | null,
+  /** Before the program, such as a preload. */
+  nodeArgs: readonly string[] = [],
 ): TandemRunner {
   let workers = 0;
   const networks = new Map<string, number>();
@@ -75,7 +77,7 @@ export function tandemRunner(
     const out = openSync(join(volume(namespace, 'logs'), `${name}.log`), 'a');
     const child = spawn(
       nats ? (natsServer ?? '') : process.execPath,
-      nats ? args : ['--no-incremental-marking', bin, ...args],
+      nats ? args : ['--no-incremental-marking', ...nodeArgs, bin, ...args],
       { stdio: ['ignore', out, out], env: { ...process.env, NO_COLOR: '1' } },
     );
     const ended = new Promise<number>((resolve, reject) => {

@@ -46,6 +46,8 @@ export interface SessionOptions {
   signal: AbortSignal;
   /** After the signal the worker stays so long for what it holds to be fetched, milliseconds. */
   graceMs: number;
+  /** Waits for another coordinator where one stops and its run can go on. */
+  untilDone?: boolean;
   /** Whether a coordinator counts on this worker, each time that it changes. */
   onAdmitted?: (admitted: boolean) => void;
   say: (line: string) => void;
@@ -182,7 +184,15 @@ export function runSession(options: SessionOptions): Promise<boolean> {
           message: text,
           remedy: remedy as Remedy,
         });
-      } else if (message.runDone) dispatch({ kind: 'run-done', message: message.runDone.message });
+      } else if (message.runDone) done(message.runDone.message, message.runDone.stopped === true);
+    }
+
+    /** The run is over, or stands still until another coordinator takes it up. */
+    function done(text: string, stopped: boolean): void {
+      if (!stopped || options.untilDone !== true)
+        return dispatch({ kind: 'run-done', message: text });
+      hangUp();
+      dispatch({ kind: 'disconnected', reason: text });
     }
 
     function perform(effect: ConversationEffect): void {
