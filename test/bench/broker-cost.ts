@@ -2,12 +2,14 @@
  * What a broker costs the training: none, one that is not there, one that stands still, one that
  * lives. Four whole runs in turn, paired block by block against the one without a broker.
  *
- * Usage: node dist/test/bench/broker-cost.js [ROUNDS] [MODEL:SIZE:BATCH:PRECISION]
+ * Usage: node dist/test/bench/broker-cost.js [ROUNDS] [exact | MODEL:SIZE:BATCH:PRECISION]
  *
  * The server that stands still is stopped (SIGSTOP) once events have reached it. Figures: the ratio
  * of images a second to the run without a broker, and of the processor time of a step, of all
  * processes and of the coordinator alone, with the 95 % interval of the median of the rounds. All
- * runs stand still while another is measured. TANDEM_NATS_SERVER names the server's program.
+ * runs stand still while another is measured. `exact` (the preset) is the small model with exact
+ * compute in TensorFlow's place: the shortest of steps, so a broker's cost is at its largest beside
+ * it, and `moreCoordinatorMs` is that cost, a step. TANDEM_NATS_SERVER names the server's program.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -18,13 +20,13 @@ import { connect } from 'nats';
 import { chooseCases } from '../../cli/bench/cases.ts';
 import { median, medianInterval, pairedRatios } from '../../cli/bench/statistics.ts';
 import { startTandemRun, type TandemRun } from '../../cli/bench/tandem-run.ts';
+import { startExactRun } from './exact-run.ts';
 import { freePort } from '../support/nats-server.ts';
 
-const [rounds = '10', name = 'resnet18-cifar:32:32:f32'] = process.argv.slice(2);
-const [one] = chooseCases([], name);
+const [rounds = '10', name = 'exact'] = process.argv.slice(2);
+const one = name === 'exact' ? null : (chooseCases([], name)[0] ?? null);
 const program = process.env['TANDEM_NATS_SERVER'] ?? 'nats-server';
-if (one === undefined) throw new Error('say which case');
-const blockSteps = 8;
+const blockSteps = one === null ? 60 : 8;
 const brokers = ['absent', 'dead', 'stalled', 'live'] as const;
 type Broker = (typeof brokers)[number];
 
@@ -63,10 +65,14 @@ async function begin(broker: Broker): Promise<TandemRun> {
   const signal = new AbortController().signal;
   const made = broker === 'stalled' || broker === 'live' ? await server() : null;
   const url = made?.url ?? `nats://127.0.0.1:${await freePort()}`;
-  const data = `synthetic:${2 * one!.batch}`;
-  const common = { ...one!, microBatch: one!.batch / 2, workers: 1, env: process.env, signal };
   const more: Record<string, string> = broker === 'absent' ? {} : { nats: url };
-  const run = await startTandemRun({ ...common, data, more });
+  const run =
+    one === null
+      ? await startExactRun(Object.entries(more).flatMap(([key, value]) => [`--${key}`, value]))
+      : await startTandemRun({
+          ...{ ...one, microBatch: one.batch / 2, workers: 1, env: process.env, signal },
+          ...{ data: `synthetic:${2 * one.batch}`, more },
+        });
   if (made !== null) await reached(made.url);
   if (broker === 'stalled') made?.child.kill('SIGSTOP');
   return run;
@@ -78,18 +84,24 @@ interface Figures {
   coordinator: number[];
 }
 
+const ratioTo = (ours: number[], peer: number[]) => {
+  const ratios = pairedRatios(ours, peer);
+  return { ratio: median(ratios), interval: medianInterval(ratios) };
+};
 const runs = new Map<Broker, TandemRun>();
 const found = new Map<Broker, Figures>();
+const figuresOf = (broker: Broker): Figures => {
+  const figures = found.get(broker) ?? { speed: [], all: [], coordinator: [] };
+  found.set(broker, figures);
+  return figures;
+};
 try {
-  for (const broker of brokers) {
-    runs.set(broker, await begin(broker));
-    found.set(broker, { speed: [], all: [], coordinator: [] });
-  }
+  for (const broker of brokers) runs.set(broker, await begin(broker));
   for (let round = 0; round < Number(rounds); round += 1) {
     // Each takes each place in turn.
     const order = brokers.map((_, i) => brokers[(i + round) % brokers.length]!);
     for (const broker of order) {
-      const [run, figures] = [runs.get(broker)!, found.get(broker)!];
+      const [run, figures] = [runs.get(broker)!, figuresOf(broker)];
       const before = run.spent();
       figures.speed.push(await run.block(blockSteps));
       const after = run.spent();
@@ -98,7 +110,11 @@ try {
       figures.all.push((after.all - before.all) / steps);
       figures.coordinator.push((after.coordinator - before.coordinator) / steps);
     }
-    console.error(`round ${round + 1} of ${rounds}`);
+    const so = brokers.slice(1).map((broker) => {
+      const { ratio: found } = ratioTo(figuresOf(broker).all, figuresOf('absent').all);
+      return `${broker} ${found.toFixed(3)}`;
+    });
+    console.error(`round ${round + 1} of ${rounds}: processor time so far: ${so.join(', ')}`);
   }
 } finally {
   for (const run of runs.values()) await run.end();
@@ -106,21 +122,22 @@ try {
   rmSync(folder, { recursive: true, force: true });
 }
 
-const absent = found.get('absent')!;
-const ratio = (ours: number[], peer: number[]) => {
-  const ratios = pairedRatios(ours, peer);
-  return { ratio: median(ratios), interval: medianInterval(ratios) };
+const absent = figuresOf('absent');
+const more = (ours: number[], peer: number[]) => {
+  const differences = ours.map((value, i) => 1000 * (value - (peer[i] ?? Number.NaN)));
+  return { ms: median(differences), interval: medianInterval(differences) };
 };
 const figures = brokers.map((broker) => {
-  const { speed, all, coordinator } = found.get(broker)!;
+  const { speed, all, coordinator } = figuresOf(broker);
   return {
     broker,
     imagesPerSecond: median(speed),
-    speed: ratio(speed, absent.speed),
+    speed: ratioTo(speed, absent.speed),
     cpuSecondsPerStep: median(all),
-    cpu: ratio(all, absent.all),
+    cpu: ratioTo(all, absent.all),
     coordinatorCpuSecondsPerStep: median(coordinator),
-    coordinatorCpu: ratio(coordinator, absent.coordinator),
+    coordinatorCpu: ratioTo(coordinator, absent.coordinator),
+    moreCoordinatorMs: more(coordinator, absent.coordinator),
   };
 });
 console.log(JSON.stringify({ case: name, rounds: Number(rounds), blockSteps, figures }, null, 2));
