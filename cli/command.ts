@@ -14,6 +14,7 @@ import {
 } from '../shared/core/config.ts';
 import { camelCase, flagOf, type OptionSpec, optionTable } from '../shared/core/option-table.ts';
 import { readConfigFile, readRunConfig } from './config-file.ts';
+
 import type { Io, Job } from './io.ts';
 
 export interface CommandContext {

@@ -11,6 +11,7 @@ import { asFailure, Failure, failures } from '../shared/core/failures.ts';
 import { didYouMean } from '../shared/core/nearest.ts';
 import type { CommandContext, CommandSpec } from './command.ts';
 import { benchComputeCommand, benchTrainCommand } from './commands/bench.ts';
+import { certsCommand } from './commands/certs.ts';
 import { completionCommand } from './commands/completion.ts';
 import { configPrintCommand, configSchemaCommand } from './commands/config.ts';
 import { coordinatorCommand } from './commands/coordinator.ts';
@@ -24,6 +25,7 @@ import { drainCommand } from './commands/drain.ts';
 import { exportCommand } from './commands/export.ts';
 import { importCommand } from './commands/import.ts';
 import { statusCommand } from './commands/status.ts';
+import { tokenListCommand, tokenMintCommand, tokenRevokeCommand } from './commands/token.ts';
 import { trainCommand } from './commands/train.ts';
 import { verifyCommand } from './commands/verify.ts';
 import { watchCommand } from './commands/watch.ts';
@@ -43,6 +45,10 @@ export const commands: readonly CommandSpec[] = [
   verifyCommand,
   exportCommand,
   importCommand,
+  certsCommand,
+  tokenMintCommand,
+  tokenListCommand,
+  tokenRevokeCommand,
   dataGetCommand,
   dataInspectCommand,
   dataPreviewCommand,
@@ -57,6 +63,7 @@ export const commands: readonly CommandSpec[] = [
 /** What the first words of two-word commands are for. */
 const groups: Readonly<Record<string, string>> = {
   data: 'fetch and look at data',
+  token: 'who may join or watch: tokens of a coordinator',
   config: 'see options and what follows from them',
   bench: 'measure speed, beside PyTorch',
 };

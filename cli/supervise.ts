@@ -11,7 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { collectAtOnce } from '../shared/adapters/grpc.ts';
 import { type Config, configFlags } from '../shared/core/config.ts';
-import { coordinatorOptionNames } from '../shared/core/option-table.ts';
+import { coordinatorOptionNames, tlsOptionNames } from '../shared/core/option-table.ts';
 import { Failure, type FailureCode, failures } from '../shared/core/failures.ts';
 import { computeEnvironment } from '../worker/compute/environment.ts';
 
@@ -157,7 +157,9 @@ export async function superviseTrain(options: SuperviseOptions): Promise<void> {
         ? { cudaDevice: i % gpus }
         : {}),
     });
-    const flags = configFlags({ ...config }, ['data', 'backend', 'require-gpu']);
+    // The coordinator's own certificate may do what a worker's may.
+    const names = ['data', 'backend', 'require-gpu', ...tlsOptionNames];
+    const flags = configFlags({ ...config }, names);
     const name = `worker-${i + 1}`;
     const args = ['worker', '--coordinator', address, '--name', name, ...flags, ...verbose];
     return start(args, env);

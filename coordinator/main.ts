@@ -4,7 +4,7 @@
  */
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import * as grpc from '@grpc/grpc-js';
+import type * as grpc from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
 import {
@@ -15,14 +15,16 @@ import {
 } from '../shared/adapters/grpc.ts';
 import { type HealthServer, serveHealth } from '../shared/adapters/health.ts';
 import { architecture } from '../shared/core/architecture.ts';
-import { type Config, isLoopback, parseAddress } from '../shared/core/config.ts';
+import { type Config, parseAddress } from '../shared/core/config.ts';
+import { isOpen, openTo } from '../shared/core/method-of.ts';
 import type { EventBody } from '../shared/core/events.ts';
 import { asFailure, Failure } from '../shared/core/failures.ts';
 import { emptySummary, fold, type RunSummary } from '../shared/core/summary.ts';
-import { protoVersion, silenceMs } from '../shared/wire/limits.ts';
+import { protoOldest, protoVersion, silenceMs } from '../shared/wire/limits.ts';
 import { namesOf } from './core/convicts.ts';
 import { initialState, lastStep, type Plan } from './core/state.ts';
 import { clearUnfinished } from './shell/checkpoints.ts';
+import { type Door, openDoor } from './shell/door.ts';
 import { finishedServer } from './shell/finished-run.ts';
 import { type FinalCheckpoint, finalCheckpoint } from './shell/save-checkpoint.ts';
 import { arithmetic } from './shell/arithmetic.ts';
@@ -43,7 +45,7 @@ import { startRunLoop } from './shell/run-loop.ts';
 import { runService } from './shell/run-service.ts';
 import { stepMeter } from './shell/step-meter.ts';
 import { labelsOf, surveyImagesMax } from './shell/survey-features.ts';
-import { trainingService } from './shell/training-service.ts';
+import { trainingService, turnAwayRevoked } from './shell/training-service.ts';
 import { openWatchServers } from './shell/watch-servers.ts';
 import { openMissedEvents } from './shell/missed-events.ts';
 import { openPublisher } from './shell/publish-events.ts';
@@ -71,32 +73,42 @@ export interface CoordinatorResult extends FinalCheckpoint {
 
 /** Serves a run to its end (or its stop). Rejects with a `Failure`. */
 export async function runCoordinator(options: CoordinatorOptions): Promise<CoordinatorResult> {
-  let listen = listenAddress(options.config);
-  const { config } = options;
-  const health = config.health === null ? null : await serveHealth(config.health);
-  if (health !== null) (options.announce ?? options.say)(`health on ${health.address}`);
+  const { config, announce = options.say } = options;
+  let listen = listenAddress(config);
+  if (isOpen(config))
+    announce(`WARNING: --insecure: whoever reaches ${config.listen} ${openTo(config)}`);
+  const door = openDoor(config, (reason) => announce(`not taken over: ${reason}`));
+  let health: HealthServer | null = null;
   try {
+    if (config.health !== null) health = await serveHealth(config.health);
+    if (health !== null) announce(`health on ${health.address}`);
     for (;;) {
-      const life = await serve(options, listen, health);
+      const life = await serve(options, listen, door, health);
       listen = life.listen;
       // The next life begins before the steps in question, where its workers look for it.
       if (life.kind === 'rewind') continue;
-      await linger(options, life, health);
+      await linger(options, life, door, health);
       return life.result;
     }
   } finally {
     health?.close();
+    door.close();
   }
 }
 
 /** Answers those who come late, for as long as was asked. */
-async function linger(options: CoordinatorOptions, life: Ended, health: HealthServer | null) {
+async function linger(
+  options: CoordinatorOptions,
+  life: Ended,
+  door: Door,
+  health: HealthServer | null,
+): Promise<void> {
   const { config, signal, announce, say } = options;
   if (config.linger === 0 || signal.aborted) return;
   const { run } = life.result;
   const { generation, summary } = life;
-  const server = finishedServer({ name: basename(run), generation, summary });
-  const port = await bind(server, life.listen);
+  const server = finishedServer({ name: basename(run), generation, summary }, door.guard);
+  const port = await bind(server, life.listen, door.credentials);
   health?.setReady(true);
   (announce ?? say)(`the run is over; port ${port} says so for ${config.linger} seconds`);
   await sleep(1000 * config.linger, undefined, { signal }).catch(() => undefined);
@@ -123,6 +135,7 @@ type Life = Ended | { kind: 'rewind'; listen: Listen };
 async function serve(
   options: CoordinatorOptions,
   listen: Listen,
+  door: Door,
   probes: HealthServer | null,
 ): Promise<Life> {
   const { config, signal, say } = options;
@@ -133,6 +146,7 @@ async function serve(
   const plan: Plan = {
     generation,
     protoVersion,
+    protoOldest,
     leaves: method.batch / method.microBatch,
     totalSteps: method.totalSteps,
     stopAt: config.stopAt,
@@ -204,6 +218,7 @@ async function serve(
     early,
     arithmetic: arithmetic(model, early, inThread),
     meter: stepMeter(),
+    door,
     links: new Map(),
     saving: Promise.resolve(),
     byHash: null,
@@ -252,7 +267,7 @@ async function serve(
   await owedFirstCheckpoint(context, (body, because) => record(body, because, 0));
   await owedCheckpoint(context, record);
 
-  const server = tunedServer();
+  const server = tunedServer(door.guard);
   server.addService(
     TrainingService.service,
     trainingService(context, () => loop),
@@ -267,13 +282,16 @@ async function serve(
   });
   health.addToServer(server);
   new ReflectionService(packageDefinition).addToServer(server);
-  const port = await bind(server, listen);
+  const port = await bind(server, listen, door.credentials);
   const address = `${listen.host.includes(':') ? `[${listen.host}]` : listen.host}:${port}`;
   await writeAddress(folder, { address, pid: process.pid, generation });
   options.onListening?.(address, folder);
   probes?.setReady(true);
 
-  const tick = setInterval(() => loop.dispatch({ kind: 'tick' }), 1000);
+  const tick = setInterval(() => {
+    turnAwayRevoked(context, loop);
+    loop.dispatch({ kind: 'tick' });
+  }, 1000);
   const stop = () =>
     loop.dispatch({ kind: 'stop-requested', reason: asFailure(signal.reason).message });
   signal.addEventListener('abort', stop, { once: true });
@@ -305,20 +323,16 @@ function listenAddress(config: Config): Listen {
   const address = parseAddress(config.listen);
   if (address === null)
     throw new Failure('bad-option', `--listen takes HOST:PORT; found ${config.listen}`);
-  if (!isLoopback(address.host) && !config.insecure)
-    throw new Failure(
-      'insecure-listen',
-      `--listen ${config.listen} can be reached from other machines, and this release has no ` +
-        'encryption or passwords yet: listen on 127.0.0.1, or add --insecure on a network that ' +
-        'you trust',
-    );
   return address;
 }
 
-function bind(server: grpc.Server, at: Listen): Promise<number> {
+function bind(
+  server: grpc.Server,
+  at: Listen,
+  credentials: grpc.ServerCredentials,
+): Promise<number> {
   const host = at.host.includes(':') ? `[${at.host}]` : at.host;
   return new Promise((resolve, reject) => {
-    const credentials = grpc.ServerCredentials.createInsecure();
     server.bindAsync(`${host}:${at.port}`, credentials, (error, port) => {
       if (error === null) {
         resolve(port);

@@ -27,7 +27,7 @@ const cookieName = 'tandem_dashboard';
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
 
-export function accessTo(host: string, token: string | null): Access {
+export function accessTo(host: string, token: string | null, secure = false): Access {
   const wanted = token === null ? null : digest(token);
   const sessions: Buffer[] = [];
   let wrong = 0;
@@ -62,7 +62,7 @@ export function accessTo(host: string, token: string | null): Access {
       const session = randomBytes(32).toString('base64url');
       sessions.push(digest(session));
       if (sessions.length > sessionsMax) sessions.shift();
-      return `${cookieName}=${session}; HttpOnly; SameSite=Strict; Path=/; Max-Age=43200`;
+      return `${cookieName}=${session}; ${secure ? 'Secure; ' : ''}HttpOnly; SameSite=Strict; Path=/; Max-Age=43200`;
     },
   };
 }

@@ -6,6 +6,7 @@
  * that it missed, which is the same to it.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer, type Server as SecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { RunEvent } from '../shared/core/events.ts';
 import { isLoopback } from '../shared/core/address.ts';
@@ -25,11 +26,18 @@ export interface DashboardOptions {
   listen: { host: string; port: number };
   /** Needed off loopback. */
   token: string | null;
+  /** Serves HTTPS with this certificate, and with what replaces it; plain HTTP where absent. */
+  secure?: (Pair & { onChange(listener: (pair: Pair) => void): void }) | null;
   source: DashboardSource;
 }
 
+interface Pair {
+  cert: Buffer;
+  key: Buffer;
+}
+
 export interface Dashboard {
-  /** http://HOST:PORT/ */
+  /** http://HOST:PORT/, or https */
   url: string;
   close(): Promise<void>;
 }
@@ -41,6 +49,7 @@ const catchUpMax = 500;
 const logMax = 500;
 const loginBytesMax = 4096;
 const beatMs = 15_000;
+const handshakeMs = 10_000;
 
 /** Listens. Rejects with `insecure-listen` or `address-in-use`. */
 export async function serveDashboard(options: DashboardOptions): Promise<Dashboard> {
@@ -51,7 +60,8 @@ export async function serveDashboard(options: DashboardOptions): Promise<Dashboa
       `--dashboard ${listen.host}:${listen.port} can be reached from other machines: give ` +
         '--dashboard-token-file FILE, or listen on 127.0.0.1.',
     );
-  const access = accessTo(listen.host, token);
+  const { secure = null } = options;
+  const access = accessTo(listen.host, token, secure !== null);
   const over = new AbortController();
   let streams = 0;
   let reading = Promise.resolve();
@@ -132,19 +142,20 @@ export async function serveDashboard(options: DashboardOptions): Promise<Dashboa
     }
   }
 
-  const server = createServer((request, response) => {
+  const serve = (request: IncomingMessage, response: ServerResponse): void => {
     answer(request, response).catch(() => {
       if (response.headersSent) response.destroy();
       else end(response, 500, 'The dashboard failed at this.');
     });
-  });
+  };
+  const server = secure === null ? createServer(serve) : secureServer(secure, serve);
   server.maxConnections = connectionsMax;
   // Whoever only looks keeps no process alive.
   server.unref();
   const port = await listening(server, listen);
   const host = listen.host.includes(':') ? `[${listen.host}]` : listen.host;
   return {
-    url: `http://${host}:${port}/`,
+    url: `${secure === null ? 'http' : 'https'}://${host}:${port}/`,
     async close() {
       // Streams say that this is the end, then everything is cut.
       over.abort();
@@ -154,6 +165,16 @@ export async function serveDashboard(options: DashboardOptions): Promise<Dashboa
       await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, 1000).unref())]);
     },
   };
+}
+
+function secureServer(
+  secure: NonNullable<DashboardOptions['secure']>,
+  serve: (request: IncomingMessage, response: ServerResponse) => void,
+): SecureServer {
+  const { cert, key } = secure;
+  const server = createSecureServer({ cert, key, handshakeTimeout: handshakeMs }, serve);
+  secure.onChange((pair) => server.setSecureContext(pair));
+  return server;
 }
 
 /** Writes an event of the stream; waits for a reader that is slow. */
@@ -205,7 +226,10 @@ function end(response: ServerResponse, status: number, text: string): void {
   response.end(text);
 }
 
-function listening(server: Server, at: { host: string; port: number }): Promise<number> {
+function listening(
+  server: Server | SecureServer,
+  at: { host: string; port: number },
+): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', (cause: Error) => {
       const message =

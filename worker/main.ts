@@ -7,6 +7,7 @@ import { architecture } from '../shared/core/architecture.ts';
 import { Failure } from '../shared/core/failures.ts';
 import type { Backend, Method, Precision } from '../shared/core/method.ts';
 import { serveHealth } from '../shared/adapters/health.ts';
+import type { ClientSecurity } from '../shared/adapters/dial.ts';
 import { openDataset } from '../shared/adapters/open-dataset.ts';
 import type { Compute } from '../shared/ports/compute.ts';
 import { computeEnvironment } from './compute/environment.ts';
@@ -17,6 +18,8 @@ import { runSession } from './shell/session.ts';
 export interface WorkerOptions {
   /** HOST:PORT of the coordinator. */
   coordinator: string;
+  /** What it shows there and whom it trusts. */
+  security?: ClientSecurity;
   /** A folder, `synthetic`, or null: images come from the coordinator. */
   data: string | null;
   backend: Backend | 'auto';
@@ -46,6 +49,7 @@ export async function runWorker(options: WorkerOptions): Promise<boolean> {
   const health = options.health ? await serveHealth(options.health) : null;
   const session = runSession({
     coordinator,
+    security: options.security,
     name: options.name ?? `${hostname()}-${process.pid}`,
     dataset: data === null ? null : openDataset(data),
     compute: async (method) => (options.through ?? same)(await openCompute(options, method)),

@@ -5,6 +5,7 @@ import { runClient } from '../../shared/adapters/run-client.ts';
 import { Failure } from '../../shared/core/failures.ts';
 import type { CommandSpec } from '../command.ts';
 import { checkRunFolder, coordinatorOf } from '../run-folder.ts';
+import { declareSecurity, securityOf, securityOfRun } from '../security.ts';
 import { checkAddress } from './worker.ts';
 
 export const drainCommand: CommandSpec = {
@@ -18,6 +19,7 @@ export const drainCommand: CommandSpec = {
   declare(command) {
     command.option('--run <DIR>', 'run folder');
     command.option('--coordinator <HOST:PORT>', 'where it listens (or TANDEM_COORDINATOR)');
+    declareSecurity(command);
   },
   prepare(args, flags, { io }) {
     const [worker] = args;
@@ -28,6 +30,7 @@ export const drainCommand: CommandSpec = {
     const asked = typeof given === 'string' ? checkAddress(given) : null;
     if (asked === null && run === undefined)
       throw new Failure('bad-option', 'say which run: --run DIR, or --coordinator HOST:PORT.');
+    const security = run === undefined ? securityOf(flags) : securityOfRun(flags, run);
     return async (signal) => {
       if (asked === null) checkRunFolder(run ?? '');
       const address = asked ?? coordinatorOf(run ?? '')?.address;
@@ -35,7 +38,7 @@ export const drainCommand: CommandSpec = {
         const message = `no coordinator lives in ${run}: there is nobody to drain.`;
         throw new Failure('coordinator-unreachable', message);
       }
-      await runClient(address).drain(worker, signal);
+      await runClient(address, security).drain(worker, signal);
       io.stdout.write(`${worker} is asked to leave; "tandem watch" shows when it has\n`);
       return 0;
     };

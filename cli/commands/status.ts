@@ -10,6 +10,7 @@ import type { CommandSpec } from '../command.ts';
 import { shortDevice } from '../event-line.ts';
 import { epoch, printable, rate, signed, table } from '../format.ts';
 import { checkRunFolder, coordinatorOf, summaryOf } from '../run-folder.ts';
+import { declareSecurity, securityOf, securityOfRun } from '../security.ts';
 import { checkAddress } from './worker.ts';
 
 /** The status of a run whose coordinator is gone: nobody works on it. */
@@ -58,6 +59,7 @@ export const statusCommand: CommandSpec = {
   declare(command) {
     command.option('--run <DIR>', 'run folder');
     command.option('--coordinator <HOST:PORT>', 'ask the coordinator (or TANDEM_COORDINATOR)');
+    declareSecurity(command);
     command.option('--json', 'as one JSON object');
   },
   prepare(args, flags, { io }) {
@@ -67,13 +69,14 @@ export const statusCommand: CommandSpec = {
     if (asked === null && run === undefined) {
       throw new Failure('bad-option', 'say which run: a run folder, or --coordinator HOST:PORT.');
     }
+    const security = run === undefined ? securityOf(flags) : securityOfRun(flags, run);
     return async (signal) => {
       if (asked === null) checkRunFolder(run ?? '');
       const address = asked ?? coordinatorOf(run ?? '')?.address ?? null;
       let status: RunStatus | null = null;
       if (address !== null) {
         try {
-          status = await runClient(address).status(signal);
+          status = await runClient(address, security).status(signal);
         } catch (error) {
           // Its address can outlive a coordinator that was killed; the events still tell.
           if (asked !== null) throw error;

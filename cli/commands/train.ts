@@ -31,6 +31,7 @@ import { parseLogLine, prettyLogLine } from '../log.ts';
 import { isComplete, resultBlock, resultObject } from '../result.ts';
 import { chanceOf, freeBytesAt, imagesOf, makeRunFolder, summaryOf } from '../run-folder.ts';
 import { checkNats, startBroker } from '../nats-broker.ts';
+import { checkOwnWorkers } from '../security.ts';
 import { superviseTrain } from '../supervise.ts';
 import { isChatter, withoutStamp } from '../tensorflow-lines.ts';
 
@@ -180,6 +181,7 @@ export const trainCommand: CommandSpec = {
     }
     const config = withData(readConfig(flags).config);
     checkWorkers(config);
+    checkOwnWorkers(config);
     checkNats(config, context.io.env);
     return (signal) => train(config, context, signal);
   },

@@ -11,6 +11,7 @@ import { eventLine } from '../event-line.ts';
 import { followEvents } from '../follow.ts';
 import { watchScreen } from '../watch-screen.ts';
 import { checkRunFolder } from '../run-folder.ts';
+import { declareSecurity, securityOf, securityOfRun } from '../security.ts';
 import { checkAddress } from './worker.ts';
 
 function watchedNats(flags: GivenFlags, env: Io['env']): NatsTarget | undefined {
@@ -46,6 +47,7 @@ export const watchCommand: CommandSpec = {
   declare(command) {
     command.option('--run <DIR>', 'run folder (with --nats also the name of the run)');
     command.option('--coordinator <HOST:PORT>', 'ask the coordinator (or TANDEM_COORDINATOR)');
+    declareSecurity(command);
     command.option('--nats <URL>', 'listen on a NATS server');
     command.option('--nats-credentials <FILE>', 'credentials, nkey seed or token for it');
     command.option('--nats-ca <FILE>', 'certificates that NATS over TLS needs');
@@ -73,13 +75,15 @@ export const watchCommand: CommandSpec = {
       throw new Failure('bad-option', `--since expects a whole number from 0, not "${since}".`);
     }
     const json = flags['json'] === true;
+    const security = run === undefined ? securityOf(flags) : securityOfRun(flags, run);
     return async (signal) => {
       if (run !== undefined && nats === undefined && coordinator === undefined) checkRunFolder(run);
       const onGap = (first: number, last: number): void => {
         io.stderr.write(`tandem: events ${first} to ${last} were missed and cannot be had.\n`);
       };
       let summary = emptySummary;
-      const options = { run, nats, coordinator, since: Number(since), signal, onGap };
+      const where = { run, nats, coordinator, security };
+      const options = { ...where, since: Number(since), signal, onGap };
       const { live, colour } = terminalOf(io.stdout, io.env);
       if (live && !json && flags['lines'] !== true) {
         // The whole screen needs the run from its beginning, whatever number was asked for.

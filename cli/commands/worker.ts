@@ -9,6 +9,7 @@ import { type CommandSpec, declareOptions, flagLayer } from '../command.ts';
 import { terminalOf } from '../io.ts';
 import { openLog, parseLogLine, prettyLogLine } from '../log.ts';
 import { coordinatorOf } from '../run-folder.ts';
+import { declareSecurity, securityOf, securityOfRun } from '../security.ts';
 
 /** HOST:PORT, checked. Throws `bad-option`. */
 export function checkAddress(address: string): string {
@@ -28,6 +29,10 @@ export const workerCommand: CommandSpec = {
     ['images fetched from the coordinator', 'worker --coordinator 127.0.0.1:7070'],
     ['images from a folder here', 'worker --coordinator 127.0.0.1:7070 --data . --require-gpu'],
     ['the run on this machine', 'worker --run runs/a'],
+    [
+      'over TLS',
+      'worker --coordinator 10.0.0.1:7070 --tls-ca ca.crt --tls-cert worker.crt --tls-key worker.key',
+    ],
   ],
   declare(command) {
     command.option('--coordinator <HOST:PORT>', 'where it listens (or TANDEM_COORDINATOR)');
@@ -37,6 +42,7 @@ export const workerCommand: CommandSpec = {
       '--until-done',
       'wait while a coordinator is away; sent away before the end, exit with 75',
     );
+    declareSecurity(command);
     declareOptions(command, ['run', 'health', ...workerOptionNames]);
   },
   prepare(args, flags, { io, verbose }) {
@@ -63,6 +69,7 @@ export const workerCommand: CommandSpec = {
         'say which coordinator to join: --coordinator HOST:PORT, or --run DIR on its machine.',
       );
     }
+    const security = config.run === null ? securityOf(flags) : securityOfRun(flags, config.run);
     return async (signal) => {
       const address = typeof given === 'string' ? given : coordinatorOf(config.run ?? '')?.address;
       if (address === undefined) {
@@ -82,7 +89,7 @@ export const workerCommand: CommandSpec = {
           io.stderr.write(`${drawn === null ? line : prettyLogLine(drawn, colour)}\n`);
         },
       });
-      const common = { coordinator: address, data, backend, requireGpu, signal };
+      const common = { coordinator: address, security, data, backend, requireGpu, signal };
       const graceMs = 1000 * grace;
       const left = await runWorker({
         ...common,

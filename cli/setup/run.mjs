@@ -4,7 +4,7 @@
  *   start [OPTIONS]           trains the demo; options are those of `tandem train`
  *   test [PATTERN|--OPTION]   checks and tests; with a pattern only the test files that match it
  *   chaos [OPTIONS]           a run under fire against a quiet one; options in test/chaos/options.ts;
- *                             --crash-points, --lies, --hostile: crash/, chaos/lies-, hostile/main.ts
+ *                             --crash-points, --lies, --hostile, --hosts: crash/, chaos/, hostile/
  *   sim [OPTIONS]             simulated clusters under faults; options in test/sim/main.ts
  *   test:manifests, :cluster  manifests before linters and schemas; before a real control plane
  *   setup, backend            installs all, asks the sources of TensorFlow again; TensorFlow alone
@@ -186,6 +186,7 @@ async function check() {
 async function chaos(words) {
   const own = {
     '--crash-points': 'crash/main',
+    '--hosts': 'chaos/multi-host',
     '--lies': 'chaos/lies-main',
     '--hostile': 'hostile/main',
   };

@@ -1,16 +1,16 @@
 /**
- * Who may take part: joining, the canary that proves the device class, and leaving.
+ * Who may take part: joining and leaving. What a worker must prove in between: `admission.ts`.
  */
 import type { FailureCode } from '../../shared/core/failures.ts';
 import { namesOf } from './convicts.ts';
-import { isWhole, takeBack, tellMoved } from './leases.ts';
-import type { CanaryStage, CoreEvent, Effect, State } from './state.ts';
+import { takeBack, tellMoved } from './leases.ts';
+import type { CoreEvent, Effect, Plan, State } from './state.ts';
 import { releaseSurvey } from './survey.ts';
 
 type Of<K extends CoreEvent['kind']> = Extract<CoreEvent, { kind: K }>;
 
 /** Tells a worker that it may not take part, and everyone why. */
-function refuse(
+export function refuse(
   worker: string,
   code: FailureCode,
   message: string,
@@ -22,6 +22,19 @@ function refuse(
   effects.push({ kind: 'event', body, because });
 }
 
+/**
+ * The newest protocol version that both sides speak, or null. Each side says the newest and the
+ * oldest that it knows, so either one may be upgraded before the other.
+ */
+export function commonProto(
+  plan: Pick<Plan, 'protoVersion' | 'protoOldest'>,
+  { protoVersion, protoOldest }: { protoVersion: number; protoOldest?: number },
+): number | null {
+  const common = Math.min(plan.protoVersion, protoVersion);
+  const least = Math.max(plan.protoOldest ?? plan.protoVersion, protoOldest || protoVersion);
+  return common >= least ? common : null;
+}
+
 /** A worker opened its control stream. */
 export function connect(
   state: State,
@@ -31,10 +44,12 @@ export function connect(
 ): void {
   const { worker: id } = event;
   const { plan } = state;
-  if (event.protoVersion !== plan.protoVersion) {
+  if (commonProto(plan, event) === null) {
+    const older = event.protoVersion < plan.protoVersion;
     const message =
       `this coordinator speaks protocol version ${plan.protoVersion}, the worker ` +
-      `version ${event.protoVersion}; install the same release of Tandem on both`;
+      `version ${event.protoVersion}; install the same release of Tandem on both` +
+      (older ? '' : ' (upgrade the coordinator first)');
     refuse(id, 'other-proto', message, 'it speaks another protocol version', effects);
     because.push(`refused ${id}: protocol version ${event.protoVersion}`);
     return;
@@ -74,69 +89,8 @@ export function connect(
     handBacks: 0,
   };
   because.push(`${id} asked to join: it runs the canary first`);
-  effects.push({ kind: 'welcome', worker: id });
-}
-
-/** The first stage that differs, or null where all are equal. */
-function firstDifference(mine: CanaryStage[], theirs: CanaryStage[]): string | null {
-  for (const stage of mine) {
-    const other = theirs.find((s) => s.name === stage.name);
-    if (other?.sha256 !== stage.sha256) return stage.name;
-  }
-  return mine.length === theirs.length ? null : 'number of stages';
-}
-
-/** A worker's canary arrived: the first one defines the class, later ones must equal it. */
-export function admit(
-  state: State,
-  event: Of<'worker-ready'>,
-  effects: Effect[],
-  because: string[],
-): void {
-  const worker = state.workers[event.worker];
-  if (worker === undefined || worker.phase === 'live') return;
-  worker.description = event.description || worker.description;
-  if (state.deviceClass === null) {
-    state.deviceClass = { stages: event.stages, description: worker.description };
-    effects.push({ kind: 'adopt-class', deviceClass: state.deviceClass });
-    because.push(`${worker.id} is the first worker: its canary is the run's device class`);
-  } else {
-    const stage = firstDifference(state.deviceClass.stages, event.stages);
-    if (stage !== null && !state.plan.mixedDevices) {
-      const message =
-        `this machine computes other bits than the run's device class: the canary's stage ` +
-        `"${stage}" differs. The run was begun on: ${state.deviceClass.description}. ` +
-        `This worker: ${worker.description}. Use machines of one class, or start the run with ` +
-        `--mixed-devices and give up its reproducibility`;
-      const why = `the canary's stage "${stage}" has another hash`;
-      refuse(worker.id, 'other-device-class', message, why, effects);
-      because.push(`refused ${worker.id}: canary stage ${stage} differs`);
-      delete state.workers[worker.id];
-      return;
-    }
-    if (stage !== null) {
-      worker.sameClass = false;
-      effects.push({ kind: 'mark-mixed', worker: worker.id });
-    }
-  }
-  worker.phase = 'live';
-  effects.push({ kind: 'admit', worker: worker.id });
-  effects.push({
-    kind: 'event',
-    body: {
-      kind: 'worker-joined',
-      worker: worker.id,
-      pid: worker.pid,
-      host: worker.host,
-      device: worker.description,
-    },
-    because: worker.sameClass
-      ? 'its canary equals the device class of the run'
-      : 'its canary differs and mixed devices are allowed: the run is not reproducible',
-  });
-  for (const { node, leaves } of event.held)
-    if (state.offers.length < state.plan.leaves && isWhole(node, leaves, state.plan.leaves))
-      state.offers.push({ node, worker: worker.id, leaves });
+  const protoVersion = commonProto(plan, event) ?? plan.protoVersion;
+  effects.push({ kind: 'welcome', worker: id, protoVersion });
 }
 
 /** Ends a worker's connection, forgets it and opens its leaves for others. */

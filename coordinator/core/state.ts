@@ -13,6 +13,8 @@ import type { NodeId } from '../../shared/core/tree.ts';
 export interface Plan {
   generation: number;
   protoVersion: number;
+  /** The oldest that it still speaks; absent: no other. */
+  protoOldest?: number;
   /** S: micro-batches (leaves) of a step. */
   leaves: number;
   totalSteps: number;
@@ -41,6 +43,8 @@ export interface CanaryStage {
 
 export interface DeviceClass {
   stages: CanaryStage[];
+  /** Hash of the compiled step, empty for none; absent in runs that were begun before it was kept. */
+  graph?: string;
   /** What the first worker said of itself; it only explains a refusal. */
   description: string;
 }
@@ -210,12 +214,15 @@ export type CoreEvent = { now: number } & (
       pid: number;
       host: string;
       protoVersion: number;
+      protoOldest?: number;
       /** Of the run that it served before, or ''. */
       identity: string;
       description: string;
     }
   | {
       kind: 'worker-ready';
+      /** Hash of its compiled step; empty or absent: it has none. */
+      graph?: string;
       worker: string;
       stages: CanaryStage[];
       description: string;
@@ -262,7 +269,8 @@ export type CoreEvent = { now: number } & (
 );
 
 export type Effect =
-  | { kind: 'welcome'; worker: string }
+  /** They speak this protocol version from here on. */
+  | { kind: 'welcome'; worker: string; protoVersion: number }
   | { kind: 'admit'; worker: string }
   | { kind: 'refuse'; worker: string; code: FailureCode; message: string }
   | { kind: 'disconnect'; worker: string; reason: string }

@@ -6,7 +6,12 @@
  * Nothing here touches the run folder: every file is closed before this begins.
  */
 import * as grpc from '@grpc/grpc-js';
-import { RunService, TrainingService, tunedServer } from '../../shared/adapters/grpc.ts';
+import {
+  RunService,
+  type ServerGuard,
+  TrainingService,
+  tunedServer,
+} from '../../shared/adapters/grpc.ts';
 import type { RunSummary } from '../../shared/core/summary.ts';
 import type { ConverseRequest, ConverseResponse } from '../../shared/wire/messages.ts';
 
@@ -20,13 +25,16 @@ export interface FinishedRun {
 }
 
 /** A server, not yet bound, that tells of a run which is over. */
-export function finishedServer({ name, generation, summary }: FinishedRun): grpc.Server {
+export function finishedServer(
+  { name, generation, summary }: FinishedRun,
+  guard: ServerGuard | null = null,
+): grpc.Server {
   const { step, totalSteps, epoch } = summary;
   const message = `the run is over at step ${step} of ${totalSteps}`;
   const gone = (call: { emit(event: 'error', error: object): unknown }) =>
     void call.emit('error', { code: grpc.status.FAILED_PRECONDITION, details: message });
   const absent = (value: number | null) => value ?? undefined;
-  const server = tunedServer();
+  const server = tunedServer(guard);
   server.addService(TrainingService.service, {
     converse(call: grpc.ServerDuplexStream<ConverseRequest, ConverseResponse>) {
       const patience = setTimeout(() => gone(call), introductionMs);

@@ -9,6 +9,7 @@ import type { EventPublisher } from '../../shared/adapters/nats-publisher.ts';
 import type { Plan } from '../core/state.ts';
 import type { Arithmetic } from './arithmetic.ts';
 import type { EarlyWeights } from './early-weights.ts';
+import type { Door } from './door.ts';
 import type { EventLog } from './event-log.ts';
 import type { LedgerFile } from './ledger-file.ts';
 import type { LossPicture } from './loss-picture.ts';
@@ -41,6 +42,7 @@ export interface RunContext {
   /** Committed steps that are computed again after a conviction, or null. */
   review: Review | null;
   meter: StepMeter;
+  door: Door;
   links: Map<string, WorkerLink>;
   /** Settles when the checkpoint that is being written lies there. */
   saving: Promise<unknown>;

@@ -136,6 +136,8 @@ export function startRunLoop(
             samples: plan.samples,
             heartbeatMs,
             step: state.step,
+            session: links.get(effect.worker)?.session ?? '',
+            protoVersion: effect.protoVersion,
           },
         });
         return;

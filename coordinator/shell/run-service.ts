@@ -40,11 +40,17 @@ export function runService(
         return;
       }
       watchers += 1;
+      const caller = context.door.callerOf(call);
       const gone = new AbortController();
       call.on('cancelled', () => gone.abort());
       call.on('close', () => gone.abort());
       try {
         for await (const event of context.events.after(call.request.since, gone.signal)) {
+          const details = context.door.fault(caller);
+          if (details !== null) {
+            call.emit('error', { code: grpc.status.UNAUTHENTICATED, details });
+            return;
+          }
           await writeTo(call, { seq: event.seq, json: JSON.stringify(event) });
         }
         call.end();

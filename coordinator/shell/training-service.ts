@@ -1,6 +1,7 @@
 /**
  * TrainingService: turns messages into events of the core and hands out bytes. No decision here.
  */
+import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import * as grpc from '@grpc/grpc-js';
 import { writeTo } from '../../shared/adapters/grpc.ts';
@@ -11,6 +12,7 @@ import {
   chunkBytes,
   eventBacklogMax,
   sampleBytesMax,
+  silenceMs,
   workersMax,
 } from '../../shared/wire/limits.ts';
 import type {
@@ -98,6 +100,35 @@ function joinFault(join: JoinMessage): string | null {
   return null;
 }
 
+/** Is this what the worker of this link was welcomed with? In constant time. */
+function isSession(link: WorkerLink, told: string): boolean {
+  const [mine, theirs] = [Buffer.from(link.session), Buffer.from(told)];
+  return mine.length === theirs.length && timingSafeEqual(mine, theirs);
+}
+
+/** Sends workers away whose token was revoked or has expired since they joined. */
+export function turnAwayRevoked(context: RunContext, loop: RunLoop): void {
+  for (const link of [...context.links.values()]) {
+    const reason = context.door.fault(link.caller);
+    if (reason !== null) turnAway(context, loop, link, 'unauthenticated', reason);
+  }
+}
+
+/** Ends a worker's part with a word to it. */
+function turnAway(
+  context: RunContext,
+  loop: RunLoop,
+  link: WorkerLink,
+  code: FailureCode,
+  reason: string,
+): void {
+  if (context.links.get(link.id) !== link) return;
+  link.send({ refused: { code, message: reason, remedy: failures[code].remedy } });
+  context.links.delete(link.id);
+  link.close(reason);
+  loop.dispatch({ kind: 'worker-lost', worker: link.id, reason });
+}
+
 function converse(
   context: RunContext,
   loop: RunLoop,
@@ -127,17 +158,36 @@ function converse(
       call.emit('error', refusal('full', `this coordinator serves at most ${workersMax} workers`));
       return;
     }
-    context.links.get(message.worker)?.close('the same worker joined again');
-    link = new WorkerLink(message.worker, call);
-    context.links.set(message.worker, link);
+    const caller = context.door.callerOf(call);
+    const { name } = caller.identity;
+    if (name !== null && name !== message.worker) {
+      const text = `this peer may join as ${name} and not as ${message.worker}: see --name`;
+      call.emit('error', refusal('forbidden', text));
+      return;
+    }
+    const before = context.links.get(message.worker);
+    // Whoever knows a worker's name, or has recorded its join, must not take its place.
+    if (before !== undefined && !isSession(before, message.session)) {
+      const text =
+        `a worker called ${message.worker} takes part already: it is replaced by itself only, or ` +
+        `once it was not heard for ${silenceMs / 1000} s. Choose another --name`;
+      call.emit('error', refusal('name-taken', text));
+      return;
+    }
+    before?.close('the same worker joined again');
+    link = new WorkerLink(message.worker, call, randomBytes(16).toString('hex'), caller);
+    const joined = link;
+    joined.onHostile = (reason) => turnAway(context, loop, joined, 'bad-gradient', reason);
+    context.links.set(message.worker, joined);
     maySayNothing(call);
-    const { worker, pid, host, protoVersion, description, identity } = message;
+    const { worker, pid, host, protoVersion, protoOldest, description, identity } = message;
     loop.dispatch({
       kind: 'worker-connected',
       worker,
       pid,
       host,
       protoVersion,
+      protoOldest,
       description,
       identity,
     });
@@ -202,7 +252,8 @@ function takeReady(context: RunContext, loop: RunLoop, worker: string, ready: Re
   const plausible =
     stages.length <= stagesMax &&
     stages.every(({ name, sha256 }) => name.length <= 64 && isHash(sha256)) &&
-    ready.description.length <= textMax;
+    ready.description.length <= textMax &&
+    (ready.graph === '' || isHash(ready.graph));
   if (!plausible) {
     loop.dispatch({ kind: 'worker-lost', worker, reason: 'its canary is no list of hashes' });
     return;
@@ -213,7 +264,8 @@ function takeReady(context: RunContext, loop: RunLoop, worker: string, ready: Re
     .filter((node) => node.step === model.step && node.weightsHash === model.hashes.weights)
     .filter(({ leaves }) => leaves.every((r) => isHash(r.inputHash) && isHash(r.leafHash)))
     .map(({ level, index, leaves }) => ({ node: { level, index }, leaves }));
-  loop.dispatch({ kind: 'worker-ready', worker, stages, description: ready.description, held });
+  const { description, graph } = ready;
+  loop.dispatch({ kind: 'worker-ready', worker, stages, description, held, graph });
 }
 
 function takeNode(loop: RunLoop, worker: string, message: NodeReadyMessage): void {
@@ -259,8 +311,10 @@ function pushGradients(
 ): void {
   const worker = String(call.metadata.get('worker')[0] ?? '');
   const generation = Number(call.metadata.get('generation')[0]);
+  const session = String(call.metadata.get('session')[0] ?? '');
   const link = context.links.get(worker);
-  if (link === undefined || generation !== context.plan.generation) {
+  const known = link !== undefined && isSession(link, session);
+  if (!known || generation !== context.plan.generation) {
     call.emit('error', refusal('stale-generation', 'join first, then open the gradient stream'));
     return;
   }

@@ -1,11 +1,12 @@
 /**
  * The servers for those who only look: the dashboard and the metrics, each where it is asked for.
  */
-import { serveDashboard } from '../../dashboard/server.ts';
+import { type DashboardOptions, serveDashboard } from '../../dashboard/server.ts';
 import { readToken } from '../../shared/adapters/token-file.ts';
 import { type Config, isLoopback, parseAddress } from '../../shared/core/config.ts';
 import { Failure } from '../../shared/core/failures.ts';
 import type { State } from '../core/state.ts';
+import type { Door } from './door.ts';
 import { type Metrics, runMetrics, serveMetrics } from './metrics.ts';
 import type { RunContext } from './run-context.ts';
 import { activityOf } from './run-service.ts';
@@ -29,6 +30,7 @@ export async function openWatchServers(
     const dashboard = await serveDashboard({
       listen: page,
       token: path === null ? null : readToken('dashboard-token-file', path),
+      secure: secureOf(context.door.certificates),
       source: { summary: () => context.summary, after: (seq, signal) => events.after(seq, signal) },
     });
     servers.push(dashboard);
@@ -50,9 +52,24 @@ export async function openWatchServers(
   };
 }
 
+/** What the dashboard takes of the coordinator's certificates; browsers show none of their own. */
+function secureOf(certificates: Door['certificates']): DashboardOptions['secure'] {
+  if (certificates === null) return null;
+  const { cert, key } = certificates.current;
+  if (cert === null || key === null) return null;
+  return {
+    cert,
+    key,
+    onChange: (listener) =>
+      certificates.onChange(
+        (now) => now.cert && now.key && listener({ cert: now.cert, key: now.key }),
+      ),
+  };
+}
+
 function metricsAddress(config: Config): { host: string; port: number } | null {
   const at = parseAddress(config.metrics ?? '');
-  if (at === null || isLoopback(at.host) || config.insecure) return at;
+  if (at === null || isLoopback(at.host) || config.insecure || config.tlsCert !== null) return at;
   throw new Failure(
     'insecure-listen',
     `--metrics ${config.metrics} can be read from other machines, without a password: listen on ` +

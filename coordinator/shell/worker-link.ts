@@ -12,6 +12,7 @@ import type {
   ConverseRequest,
   ConverseResponse,
 } from '../../shared/wire/messages.ts';
+import { type Caller, anybody } from './door.ts';
 import { WorkerGone } from './reducer.ts';
 
 export type ControlStream = ServerDuplexStream<ConverseRequest, ConverseResponse>;
@@ -29,6 +30,12 @@ const controlBacklogMax = 1024;
 
 export class WorkerLink {
   readonly id: string;
+  /** Drawn for this connection: who shows it is the worker that was welcomed on it. */
+  readonly session: string;
+  /** Who its calls are from. */
+  readonly caller: Caller;
+  /** Hears why this worker must go: it sends what nobody asked for. */
+  onHostile: (reason: string) => void = () => undefined;
   private readonly control: ControlStream;
   private gradients: GradientStream | null = null;
   /** It had a gradient stream once. */
@@ -37,8 +44,10 @@ export class WorkerLink {
   private gone: string | null = null;
   private patience: NodeJS.Timeout | undefined;
 
-  constructor(id: string, control: ControlStream) {
+  constructor(id: string, control: ControlStream, session = '', caller = anybody) {
     this.id = id;
+    this.session = session;
+    this.caller = caller;
     this.control = control;
   }
 
@@ -112,6 +121,8 @@ export class WorkerLink {
     if (head === undefined || fault !== null) {
       head?.reject(new WorkerGone(this.id, fault ?? '', true));
       this.rejectAll(fault ?? '', true);
+      // Nobody waits who could say so: without this it could go on for ever.
+      if (head === undefined) this.onHostile(fault ?? '');
       return;
     }
     head.resolve(message.data);

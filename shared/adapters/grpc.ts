@@ -18,8 +18,9 @@ import {
   weightsParts,
   writeParts,
 } from '../wire/hot-messages.ts';
-import { messageBytesMax, windowBytes } from '../wire/limits.ts';
+import { headerBytesMax, headerPairsMax, messageBytesMax, windowBytes } from '../wire/limits.ts';
 import type { BucketMessage, WeightsChunk } from '../wire/messages.ts';
+import type { ConnectionGuard } from './connection-limits.ts';
 import { limitStreams } from './stream-limits.ts';
 
 if (endianness() !== 'LE') throw new Error('Tandem needs a little-endian machine');
@@ -96,13 +97,24 @@ const serverOptions: grpc.ServerOptions = {
  */
 export const collectAtOnce: readonly string[] = ['--no-incremental-marking'];
 
+/** What stands between a server and its peers. */
+export interface ServerGuard {
+  /** Permits each call, or not, before its first message is read. */
+  interceptor: grpc.ServerInterceptor;
+  connections: ConnectionGuard;
+}
+
 /**
- * A server whose HTTP/2 sessions have windows wide enough for a link with delay. `forceShutdown` ends
- * every connection at once: grpc-js waits for the peer to close its side, which a stopped process or
- * one behind a cut link never does, and until then this process could not end.
+ * A server whose HTTP/2 sessions have windows wide enough for a link with delay; with a guard, only
+ * those of peers that are known. `forceShutdown` ends every connection at once: grpc-js waits for the
+ * peer to close its side, which a stopped process or one behind a cut link never does, and until then
+ * this process could not end.
  */
-export function tunedServer(): grpc.Server {
-  const server = new grpc.Server(serverOptions);
+export function tunedServer(guard: ServerGuard | null = null): grpc.Server {
+  const server = new grpc.Server({
+    ...serverOptions,
+    ...(guard === null ? {} : { interceptors: [guard.interceptor] }),
+  });
   const sockets = new Set<Socket>();
   const force = server.forceShutdown.bind(server);
   server.forceShutdown = () => {
@@ -111,15 +123,17 @@ export function tunedServer(): grpc.Server {
   };
   // The method is private to grpc-js, and the only place where its HTTP/2 server can be met.
   const inner = server as unknown as {
-    commonServerOptions: { settings?: object };
+    commonServerOptions: { settings?: object; maxHeaderListPairs?: number };
     createHttp2Server(credentials: grpc.ServerCredentials): Http2Server;
   };
   if (typeof inner.createHttp2Server !== 'function')
     throw new Error('this release of @grpc/grpc-js hides its HTTP/2 server; see ADR 4');
   inner.commonServerOptions.settings = {
     ...inner.commonServerOptions.settings,
-    initialWindowSize: windowBytes,
+    maxHeaderListSize: headerBytesMax,
+    ...(guard === null ? { initialWindowSize: windowBytes } : {}),
   };
+  inner.commonServerOptions.maxHeaderListPairs = headerPairsMax;
   const create = inner.createHttp2Server.bind(server);
   inner.createHttp2Server = (credentials) => {
     const http2Server = create(credentials);
@@ -128,6 +142,8 @@ export function tunedServer(): grpc.Server {
       sockets.add(socket);
       socket.once('close', () => sockets.delete(socket));
     });
+    guard?.connections.attach(http2Server);
+    if (guard !== null) return http2Server;
     http2Server.on('session', (session: ServerHttp2Session) => {
       session.setLocalWindowSize(windowBytes);
     });

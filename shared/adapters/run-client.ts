@@ -5,7 +5,8 @@ import * as grpc from '@grpc/grpc-js';
 import type { RunEvent } from '../core/events.ts';
 import { Failure } from '../core/failures.ts';
 import type { RunStatus } from '../wire/messages.ts';
-import { channelOptions, RunService } from './grpc.ts';
+import { type ClientSecurity, dial } from './dial.ts';
+import { RunService } from './grpc.ts';
 
 interface Stub {
   getStatus(
@@ -32,21 +33,32 @@ export interface RunClient {
   watch(since: number, signal: AbortSignal): AsyncGenerator<RunEvent>;
 }
 
-export function runClient(address: string): RunClient {
+export function runClient(address: string, security?: ClientSecurity): RunClient {
   const unreachable = (error: Error) =>
     new Failure(
       'coordinator-unreachable',
       `no coordinator answers at ${address}: ${error.message}. Check the address and that it runs`,
       { cause: error },
     );
-  const open = () => new RunService(address, grpc.credentials.createInsecure(), channelOptions);
+  const open = () => {
+    const line = dial(address, security);
+    const client = new RunService(line.target, line.credentials, line.options);
+    return { client, close: () => (client.close(), line.close()) };
+  };
+  const failed = (error: grpc.ServiceError): Failure => {
+    if (error.code === grpc.status.UNAUTHENTICATED)
+      return new Failure('unauthenticated', error.details);
+    if (error.code === grpc.status.PERMISSION_DENIED)
+      return new Failure('forbidden', error.details);
+    return unreachable(error);
+  };
   return {
     status(signal) {
-      const client = open();
+      const { client, close } = open();
       return new Promise<RunStatus>((resolve, reject) => {
         const deadline = Date.now() + statusMs;
         const call = (client as unknown as Stub).getStatus({}, { deadline }, (error, status) => {
-          if (error) reject(unreachable(error));
+          if (error) reject(failed(error));
           else
             resolve({
               loss: null,
@@ -57,24 +69,24 @@ export function runClient(address: string): RunClient {
             } as RunStatus);
         });
         signal?.addEventListener('abort', () => call.cancel(), { once: true });
-      }).finally(() => client.close());
+      }).finally(close);
     },
     drain(worker, signal) {
-      const client = open();
+      const { client, close } = open();
       return new Promise<void>((resolve, reject) => {
         const deadline = Date.now() + statusMs;
         const call = (client as unknown as Stub).drainWorker({ worker }, { deadline }, (error) => {
           if (error?.code === grpc.status.NOT_FOUND)
             reject(new Failure('worker-missing', error.details));
-          else if (error) reject(unreachable(error));
+          else if (error) reject(failed(error));
           else resolve();
         });
         signal?.addEventListener('abort', () => call.cancel(), { once: true });
-      }).finally(() => client.close());
+      }).finally(close);
     },
     async *watch(since, signal) {
       if (signal.aborted) return;
-      const client = open();
+      const { client, close } = open();
       const call = (client as unknown as Stub).watchEvents({ since });
       const cancel = () => call.cancel();
       signal.addEventListener('abort', cancel, { once: true });
@@ -82,11 +94,11 @@ export function runClient(address: string): RunClient {
         for await (const { json } of call as AsyncIterable<{ json: string }>)
           yield JSON.parse(json) as RunEvent;
       } catch (error) {
-        if (!signal.aborted) throw unreachable(error as Error);
+        if (!signal.aborted) throw failed(error as grpc.ServiceError);
       } finally {
         signal.removeEventListener('abort', cancel);
         call.cancel();
-        client.close();
+        close();
       }
     },
   };

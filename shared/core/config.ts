@@ -73,6 +73,10 @@ export interface Config {
   health: string | null;
   /** Seconds. */
   linger: number;
+  tlsCert: string | null;
+  tlsKey: string | null;
+  tlsCa: string | null;
+  tokens: string | null;
   listen: string;
   insecure: boolean;
   json: boolean;
@@ -121,14 +125,28 @@ function checkTogether(config: Config, blame: (name: string) => ConfigLayer): vo
       `${config.precision} needs TensorFlow, and the backend is wasm: use precision f32.`,
     );
   }
-  const host = parseAddress(config.listen)?.host ?? '';
-  if (!isLoopback(host) && !config.insecure) {
-    throw new Failure(
-      'insecure-listen',
-      `listening on ${config.listen} would let anyone who reaches this machine join the run: ` +
-        'use 127.0.0.1, or add --insecure if the network is yours alone.',
-    );
+  checkDoor(config, blame);
+}
+
+/** Others are let in over TLS and with a proof of who they are, or by `--insecure`. */
+function checkDoor(config: Config, blame: (name: string) => ConfigLayer): void {
+  const { tlsCert, tlsKey, tlsCa, tokens, listen } = config;
+  if ((tlsCert === null) !== (tlsKey === null)) {
+    const name = tlsCert === null ? 'tls-key' : 'tls-cert';
+    refuse(blame(name), name, '--tls-cert and --tls-key belong together: give both.');
   }
+  const host = parseAddress(listen)?.host ?? '';
+  const guarded = tlsCert !== null && (tlsCa !== null || tokens !== null);
+  if (isLoopback(host) || guarded || config.insecure) return;
+  const missing =
+    tlsCert === null
+      ? 'give --tls-cert, --tls-key and --tls-ca ("tandem certs" makes them)'
+      : 'say who may join with --tls-ca or --tokens';
+  throw new Failure(
+    'insecure-listen',
+    `listening on ${listen} would let anyone who reaches this machine join the run: ${missing}, ` +
+      'use 127.0.0.1, or add --insecure if the network is yours alone.',
+  );
 }
 
 /**

@@ -24,6 +24,7 @@ interface FailureKind {
     | 'NOT_FOUND'
     | 'RESOURCE_EXHAUSTED'
     | 'PERMISSION_DENIED'
+    | 'UNAUTHENTICATED'
     | 'DEADLINE_EXCEEDED';
 }
 
@@ -52,11 +53,17 @@ export const failures = {
   // The network.
   'address-in-use': { remedy: 'stop', exit: 69, status: 'UNAVAILABLE' },
   'insecure-listen': { remedy: 'stop', exit: 78, status: 'PERMISSION_DENIED' },
+  'bad-certificate': { remedy: 'stop', exit: 78, status: 'INVALID_ARGUMENT' },
+  untrusted: { remedy: 'stop', exit: 77, status: 'UNAUTHENTICATED' },
+  unauthenticated: { remedy: 'stop', exit: 77, status: 'UNAUTHENTICATED' },
+  forbidden: { remedy: 'stop', exit: 77, status: 'PERMISSION_DENIED' },
+  'name-taken': { remedy: 'rejoin', exit: 75, status: 'ABORTED' },
   'coordinator-unreachable': { remedy: 'retry', exit: 69, status: 'UNAVAILABLE' },
   'worker-missing': { remedy: 'stop', exit: 68, status: 'NOT_FOUND' },
   'other-proto': { remedy: 'stop', exit: 76, status: 'FAILED_PRECONDITION' },
-  'other-identity': { remedy: 'stop', exit: 76, status: 'FAILED_PRECONDITION' },
+  'other-identity': { remedy: 'retry', exit: 76, status: 'FAILED_PRECONDITION' },
   'other-device-class': { remedy: 'stop', exit: 76, status: 'FAILED_PRECONDITION' },
+  'other-graph': { remedy: 'stop', exit: 76, status: 'FAILED_PRECONDITION' },
   'stale-generation': { remedy: 'rejoin', exit: 75, status: 'ABORTED' },
   'bad-message': { remedy: 'stop', exit: 76, status: 'INVALID_ARGUMENT' },
   'bad-gradient': { remedy: 'stop', exit: 76, status: 'INVALID_ARGUMENT' },

@@ -142,6 +142,17 @@ export function describeDifference(differences: readonly MethodDifference[]): st
     .join('; ');
 }
 
+/** Can others reach it who show no proof of who they are, or read what is said? */
+export function isOpen(config: Config): boolean {
+  const { tlsCert, tlsCa, tokens, listen } = config;
+  if (isLoopback(parseAddress(listen)?.host ?? '')) return false;
+  return tlsCert === null || (tlsCa === null && tokens === null);
+}
+
+/** What an open coordinator lets others do. */
+export const openTo = ({ tokens }: Config): string =>
+  tokens === null ? 'can join, read and stop this run' : 'can read its tokens and data on the way';
+
 /** Choices that work but are seldom meant, where training sees `count` images. */
 export function configWarnings(config: Config, count: number): { code: string; message: string }[] {
   const warnings: { code: string; message: string }[] = [];
@@ -162,8 +173,6 @@ export function configWarnings(config: Config, count: number): { code: string; m
   if (config.mixedDevices) {
     warn('mixed-devices', 'with --mixed-devices the result depends on who computed what.');
   }
-  if (config.insecure && !isLoopback(parseAddress(config.listen)?.host ?? '')) {
-    warn('insecure', `anyone who reaches ${config.listen} can join or read this run.`);
-  }
+  if (isOpen(config)) warn('insecure', `anyone who reaches ${config.listen} ${openTo(config)}.`);
   return warnings;
 }

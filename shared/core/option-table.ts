@@ -198,6 +198,31 @@ export const optionTable: readonly OptionSpec[] = [
     whole(0, 2_000_000),
     'after the end: tell workers that come late that the run is over',
   ),
+  row(
+    'operation',
+    'tls-cert',
+    'FILE',
+    null,
+    { kind: 'text' },
+    'our certificate (PEM); read again when it changes',
+  ),
+  row('operation', 'tls-key', 'FILE', null, { kind: 'text' }, 'the key of --tls-cert'),
+  row(
+    'operation',
+    'tls-ca',
+    'FILE',
+    null,
+    { kind: 'text' },
+    'certificates that vouch for the other side, which must then show one',
+  ),
+  row(
+    'operation',
+    'tokens',
+    'FILE',
+    null,
+    { kind: 'text' },
+    'who joins or watches must show a token of this file (tandem token mint)',
+  ),
   row('operation', 'listen', 'HOST:PORT', '127.0.0.1:0', { kind: 'listen' }, 'port 0: a free one'),
   row(
     'operation',
@@ -205,7 +230,7 @@ export const optionTable: readonly OptionSpec[] = [
     '',
     false,
     { kind: 'switch' },
-    'allow listening beyond loopback, without encryption or passwords',
+    'allow listening beyond loopback without encryption or proof of identity',
   ),
   row(
     'operation',
@@ -221,6 +246,9 @@ export const optionNames: readonly string[] = optionTable.map((option) => option
 
 /** Options that a worker takes of the same name. */
 export const workerOptionNames: readonly string[] = ['data', 'backend', 'require-gpu'];
+
+/** Options of a client of a coordinator that say who it is and whom it trusts. */
+export const tlsOptionNames: readonly string[] = ['tls-cert', 'tls-key', 'tls-ca'];
 
 /** Options of a coordinator, which starts no workers and computes nothing. */
 export const coordinatorOptionNames: readonly string[] = optionNames.filter(

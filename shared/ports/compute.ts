@@ -36,6 +36,8 @@ export interface LeafOutput {
   loss: number;
   /** Mean over channels of the unbiased std of z/‖z‖, mean of both views; f32 value. */
   std: number;
+  /** SHA-256 of the graph that computed it, hex; absent where operations ran one by one. */
+  graph?: string;
 }
 
 export interface Compute {

@@ -2,8 +2,10 @@
  * Every limit of the wire in one place. None needs to be touched.
  */
 
-/** Version of proto/tandem/v1 as spoken here; both sides must agree. */
+/** Newest version of proto/tandem/v1 that is spoken here. */
 export const protoVersion = 1;
+/** The one before is spoken as well, so that a cluster can be upgraded part by part. */
+export const protoOldest: number = Math.max(1, protoVersion - 1);
 
 /** Elements of a bucket: the unit in which gradients are pulled and reduced (1 MiB of f32). */
 export const bucketElements = 256 * 1024;
@@ -11,6 +13,9 @@ export const bucketElements = 256 * 1024;
 export const chunkBytes = 1024 * 1024;
 /** Largest message either side takes. */
 export const messageBytesMax = 2 * 1024 * 1024;
+/** Headers of one call, bytes uncompressed, and how many they are. */
+export const headerBytesMax = 16 * 1024;
+export const headerPairsMax = 64;
 /** HTTP/2 window of a session and of a stream: how much may be on its way unread. */
 export const windowBytes = 32 * 1024 * 1024;
 /** Buckets that the coordinator has asked for and not yet consumed. */

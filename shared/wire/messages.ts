@@ -24,7 +24,8 @@ export interface JoinMessage {
   host: string;
   description: string;
   identity: string;
-  credential: Uint8Array;
+  session: string;
+  protoOldest: number;
 }
 
 export interface NodeReadyMessage {
@@ -63,6 +64,7 @@ export interface ReadyMessage {
   stages: CanaryStageMessage[];
   description: string;
   held: HeldNodeMessage[];
+  graph: string;
 }
 
 export interface ConverseRequest {
@@ -84,6 +86,8 @@ export interface WelcomeMessage {
   heartbeatMs: number;
   /** The open step. */
   step: number;
+  session: string;
+  protoVersion: number;
 }
 
 export interface LeaseMessage {

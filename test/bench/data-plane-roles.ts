@@ -17,6 +17,7 @@ import { modelState, emptyCopy } from '../../coordinator/shell/model-state.ts';
 import { stepMeter } from '../../coordinator/shell/step-meter.ts';
 import { trainingService } from '../../coordinator/shell/training-service.ts';
 import { type ControlStream, WorkerLink } from '../../coordinator/shell/worker-link.ts';
+import { dial } from '../../shared/adapters/dial.ts';
 import { TrainingService, tunedServer } from '../../shared/adapters/grpc.ts';
 import type { Architecture } from '../../shared/core/architecture-types.ts';
 import { bucketCredit, bucketElements } from '../../shared/wire/limits.ts';
@@ -196,14 +197,14 @@ function coordinatorRole(): void {
 
 /** Joins by name and serves its node; resolves once the gradient stream can be asked. */
 async function openLink(name: string, port: number, node: Float32Array): Promise<Transport> {
-  const transport = openTransport(`127.0.0.1:${port}`);
+  const transport = openTransport(dial(`127.0.0.1:${port}`));
   const control = transport.converse();
   control.on('error', () => undefined);
   await new Promise<void>((resolve) => {
     control.once('data', () => resolve());
     control.write({ join: { worker: name } as ConverseRequest['join'] & object });
   });
-  transport.serveGradients(name, 1, () => node);
+  transport.serveGradients({ worker: name, generation: 1, session: '' }, () => node);
   await new Promise((resolve) => setTimeout(resolve, 200));
   return transport;
 }

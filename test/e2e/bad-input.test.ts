@@ -65,7 +65,8 @@ const join_ = (version: number, worker: string): ConverseRequest => ({
     host: 'here',
     description: 'a test',
     identity: '',
-    credential: new Uint8Array(0),
+    session: '',
+    protoOldest: version,
   },
 });
 
@@ -116,12 +117,13 @@ describe('a coordinator and peers that do wrong', { concurrency: 1, timeout: 600
     const metadata = new grpc.Metadata();
     metadata.set('worker', 'liar');
     metadata.set('generation', String(welcome?.generation));
+    metadata.set('session', welcome?.session ?? '');
     const gradients = client.pushGradients(metadata);
     gradients.on('error', () => undefined);
     gradients.on('data', (wish: BucketWish) =>
       gradients.write({ ...wish, data: Buffer.alloc(12), crc32: 0 }),
     );
-    control.write({ ready: { stages: classes, description: 'a liar', held: [] } });
+    control.write({ ready: { stages: classes, description: 'a liar', held: [], graph: '' } });
     assert.equal(await endedWith(coordinator, honest), 0, coordinator.err());
     const events = await eventsUntil(run, (event) => event.kind === 'run-done');
     const refused = events.find((event) => event.kind === 'worker-refused');

@@ -62,6 +62,7 @@ export const longFiles: readonly string[] = [
   'test/cli/setup.test.ts',
   'test/cli/verify.test.ts',
   'test/coordinator/core/advance.test.ts',
+  'test/e2e/security.test.ts',
   'test/shared/adapters/archive-dataset.test.ts',
   'worker/compute/compiled/kernels-plain.ts',
   'worker/compute/compiled/recorder.ts',

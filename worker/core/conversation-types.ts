@@ -53,12 +53,16 @@ export interface Welcome {
   heartbeatMs: number;
   /** The open step. */
   step: number;
+  /** Shown on the gradient stream, and when this worker comes back. */
+  session: string;
 }
 
 export interface ConversationState {
   phase: 'away' | 'joining' | 'proving' | 'ready' | 'working' | 'draining' | 'over';
   generation: number;
   task: Task | null;
+  /** Of the last welcome; empty before. */
+  session: string;
   /** Coordinators that were lost since the last welcome. */
   failures: number;
 }
@@ -101,6 +105,7 @@ export type ConversationEffect =
   | { kind: 'forget'; step: number; weightsHash: string }
   /** Forget the nodes of other steps; whatever is computed now is wanted by nobody. */
   | { kind: 'forget-others'; step: number }
-  | { kind: 'reconnect'; failures: number; reason: string }
+  /** `turnedAway`: another run is served there; that changes seldom. */
+  | { kind: 'reconnect'; failures: number; reason: string; turnedAway?: boolean }
   | { kind: 'send-leave'; reason: string; draining: boolean }
   | { kind: 'end'; failure: { code: FailureCode; message: string } | null; message: string };

@@ -26,6 +26,7 @@ export const beginConversation: ConversationState = {
   phase: 'away',
   generation: 0,
   task: null,
+  session: '',
   failures: 0,
 };
 
@@ -45,8 +46,9 @@ export function converse(state: ConversationState, event: ConversationEvent): Co
     case 'connected':
       return { state: { ...state, phase: 'joining' }, effects: [{ kind: 'join' }] };
     case 'welcomed': {
-      const { generation } = event.welcome;
-      const next: ConversationState = { phase: 'proving', generation, task: null, failures: 0 };
+      const { generation, session } = event.welcome;
+      const phase = 'proving';
+      const next: ConversationState = { phase, generation, session, task: null, failures: 0 };
       return {
         state: next,
         effects: [
@@ -173,17 +175,21 @@ function stopRequested(
   return { state: { ...next, task: null }, effects };
 }
 
-function away(state: ConversationState, reason: string): ConversationTurn {
+function away(state: ConversationState, reason: string, turnedAway = false): ConversationTurn {
   const failures = state.failures + 1;
   const next: ConversationState = { ...state, phase: 'away', task: null, failures };
-  return { state: next, effects: [{ kind: 'reconnect', failures, reason }] };
+  return {
+    state: next,
+    effects: [{ kind: 'reconnect', failures, reason, ...(turnedAway ? { turnedAway } : {}) }],
+  };
 }
 
 function refused(
   state: ConversationState,
   event: Extract<ConversationEvent, { kind: 'refused' }>,
 ): ConversationTurn {
-  if (event.remedy !== 'stop' && state.phase !== 'draining') return away(state, event.message);
+  if (event.remedy !== 'stop' && state.phase !== 'draining')
+    return away(state, event.message, event.code === 'other-identity');
   const { code, message } = event;
   return over(state, [{ kind: 'end', failure: { code, message }, message }]);
 }

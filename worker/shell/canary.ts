@@ -25,12 +25,19 @@ const sha256 = (...parts: Uint8Array[]): string => {
   return hash.digest('hex');
 };
 
+/** What a worker proves on joining. */
+export interface Canary {
+  stages: { name: string; sha256: string }[];
+  /** Hash of the graph that computed the step; empty where operations ran one by one. */
+  graph: string;
+}
+
 /** Tensors stay loaded with the canary's weights: load the run's before the first lease. */
 export async function runCanary(
   method: Method,
   architecture: Architecture,
   compute: Compute,
-): Promise<{ name: string; sha256: string }[]> {
+): Promise<Canary> {
   const { microBatch, canvas, augmentation } = method;
   const decoded = await decodeImage(canaryImage, 16);
   const size = { height: canvas, width: Math.max(1, canvas - 8) };
@@ -54,12 +61,13 @@ export async function runCanary(
   const pixels = canaryPixels(microBatch * canvas * canvas * 3);
   await compute.load(weights, initialStatistics(architecture));
   const output = await compute.leaf({ pixels, view1, view2 });
-  return [
+  const stages = [
     { name: 'decode', sha256: pixelHash(decoded) },
     { name: 'draws', sha256: draws },
     { name: 'sum', sha256: sha256(bytesOf(sum)) },
     { name: 'step', sha256: leafHash(output) },
   ];
+  return { stages, graph: output.graph ?? '' };
 }
 
 /** Drawn bytes, smooth enough that no activation is extreme. */

@@ -29,7 +29,7 @@ export interface ImageSource {
 export function imageSource(
   canvas: number,
   own: Dataset | null,
-  fetch: (sha256: string) => Promise<Uint8Array>,
+  fetch: (sha256: string, bytesMax: number) => Promise<Uint8Array>,
 ): ImageSource {
   const cache = pixelCache();
   const gray = grayImage(canvas);
@@ -37,7 +37,7 @@ export function imageSource(
   async function bytesOf(sample: Sample): Promise<Uint8Array> {
     const mine = (await own?.read(sample)) ?? null;
     if (mine !== null) return mine;
-    const theirs = await fetch(sample.sha256);
+    const theirs = await fetch(sample.sha256, sample.bytes);
     if (sha256Of(theirs) !== sample.sha256)
       throw new Failure('data-changed', `${sample.path} arrived with another hash`);
     return theirs;

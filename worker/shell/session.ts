@@ -5,6 +5,7 @@
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
+import type * as grpc from '@grpc/grpc-js';
 import { architecture } from '../../shared/core/architecture.ts';
 import { asFailure, Failure, type FailureCode, type Remedy } from '../../shared/core/failures.ts';
 import type { Method } from '../../shared/core/method.ts';
@@ -12,7 +13,8 @@ import type { Sample } from '../../shared/core/sample.ts';
 import { unreachable } from '../../shared/core/unreachable.ts';
 import type { Compute } from '../../shared/ports/compute.ts';
 import type { Dataset } from '../../shared/ports/dataset.ts';
-import { protoVersion } from '../../shared/wire/limits.ts';
+import { type ClientSecurity, type Dialled, dial } from '../../shared/adapters/dial.ts';
+import { protoOldest, protoVersion } from '../../shared/wire/limits.ts';
 import type { ConverseRequest, ConverseResponse } from '../../shared/wire/messages.ts';
 import { bytesOf } from '../../shared/wire/tensors.ts';
 import { beginConversation, converse } from '../core/conversation.ts';
@@ -23,7 +25,7 @@ import type {
   Task,
   Welcome,
 } from '../core/conversation-types.ts';
-import { runCanary } from './canary.ts';
+import { type Canary, runCanary } from './canary.ts';
 import { type ImageSource, imageSource, SampleFailure } from './images.ts';
 import { prepareSurvey } from './leaf-input.ts';
 import { type FinishedNode, type RunningNode, runNode } from './node-runner.ts';
@@ -33,10 +35,13 @@ import {
   type Transport,
   type WeightsAhead,
 } from './transport.ts';
+import { turnedAwayBy } from './turned-away.ts';
 
 export interface SessionOptions {
   /** HOST:PORT of the coordinator. */
   coordinator: string;
+  /** What it shows there and whom it trusts; nothing where absent. */
+  security?: ClientSecurity | undefined;
   name: string;
   /** The worker's own data, or null. */
   dataset: Dataset | null;
@@ -58,6 +63,9 @@ const reconnectsMax = 250;
 const backoffMsMax = 1500;
 /** A step is announced right after its weights are made: what is not here by then is pulled. */
 const aheadMs = 5000;
+/** Turned away because another run is served: it asks seldom, some minutes long. */
+const turnedAwayMax = 20;
+const turnedAwayMs = 30_000;
 
 interface HeldNode extends FinishedNode {
   step: number;
@@ -71,7 +79,7 @@ interface Prepared {
   compute: Compute;
   samples: Sample[];
   images: ImageSource;
-  stages: { name: string; sha256: string }[];
+  canary: Canary;
   /** `hash`: of what the compute has; the vectors are free for the next while it computes. */
   loaded: LoadedWeights & { hash: string };
 }
@@ -101,6 +109,7 @@ export function runSession(options: SessionOptions): Promise<boolean> {
 
   return new Promise<boolean>((resolve, reject) => {
     let orderly = true;
+    const line: Dialled = dial(options.coordinator, options.security);
     const send = (message: ConverseRequest) => {
       if (stream && !stream.destroyed && stream.writable) stream.write(message);
     };
@@ -122,6 +131,7 @@ export function runSession(options: SessionOptions): Promise<boolean> {
       clearTimeout(patience);
       working.abort(new Error('the worker ends'));
       hangUp();
+      line.close();
       void job.finally(async () => {
         await prepared?.compute.close();
         if (failure) reject(failure);
@@ -144,7 +154,7 @@ export function runSession(options: SessionOptions): Promise<boolean> {
     }
 
     function connect(): void {
-      const opened = openTransport(options.coordinator);
+      const opened = openTransport(line);
       transport = opened;
       const control = opened.converse();
       stream = control;
@@ -156,7 +166,14 @@ export function runSession(options: SessionOptions): Promise<boolean> {
       control.on('data', (message: ConverseResponse) => {
         if (stream === control) take(message);
       });
-      control.on('error', (error: Error) => lost(error.message));
+      control.on('error', (error: grpc.ServiceError) => {
+        const mine = stream === control;
+        const welcome = state.generation > 0;
+        const turnedAway = mine ? turnedAwayBy(error, welcome, state.failures) : null;
+        if (turnedAway === null) return lost(error.message);
+        hangUp();
+        dispatch(turnedAway);
+      });
       control.on('end', () => lost('the coordinator ended the conversation'));
       dispatch({ kind: 'connected' });
     }
@@ -207,7 +224,8 @@ export function runSession(options: SessionOptions): Promise<boolean> {
               host: hostname(),
               description: prepared ? options.describe(prepared.compute) : '',
               identity,
-              credential: new Uint8Array(0),
+              session: state.session,
+              protoOldest,
             },
           });
           return;
@@ -217,14 +235,14 @@ export function runSession(options: SessionOptions): Promise<boolean> {
           return;
         case 'send-ready': {
           const description = prepared ? options.describe(prepared.compute) : '';
-          send({ ready: { stages: effect.stages, description, held: heldReports() } });
+          const graph = prepared?.canary.graph ?? '';
+          send({ ready: { stages: effect.stages, description, held: heldReports(), graph } });
           return;
         }
         case 'open-gradients':
           gradients =
             transport?.serveGradients(
-              name,
-              state.generation,
+              { worker: name, generation: state.generation, session: state.session },
               (wish) => held.get(nodeKey(wish))?.payload,
             ) ?? null;
           return;
@@ -265,7 +283,7 @@ export function runSession(options: SessionOptions): Promise<boolean> {
           working.abort(new Error(effect.reason));
           return;
         case 'reconnect':
-          void reconnect(effect.failures, effect.reason);
+          void reconnect(effect);
           return;
         case 'send-leave':
           orderly = effect.draining;
@@ -291,16 +309,24 @@ export function runSession(options: SessionOptions): Promise<boolean> {
         ...{ step, level, index, weightsHash, leaves },
       }));
 
-    async function reconnect(failures: number, reason: string): Promise<void> {
+    async function reconnect(
+      effect: Extract<ConversationEffect, { kind: 'reconnect' }>,
+    ): Promise<void> {
+      const { failures, reason, turnedAway = false } = effect;
       hangUp();
       working.abort(new Error(reason));
+      if (turnedAway && failures > turnedAwayMax) {
+        end(new Failure('other-identity', reason));
+        return;
+      }
       if (failures > reconnectsMax) {
         const text = `no coordinator answers at ${options.coordinator}: ${reason}`;
         end(new Failure('coordinator-unreachable', text));
         return;
       }
       if (failures === 1 || failures % 10 === 0) say(`away from the coordinator: ${reason}`);
-      const ceiling = Math.min(backoffMsMax, 100 * 2 ** Math.min(failures, 10));
+      const quick = Math.min(backoffMsMax, 100 * 2 ** Math.min(failures, 10));
+      const ceiling = turnedAway ? turnedAwayMs : quick;
       await sleep(ceiling * (0.5 + Math.random() / 2), undefined, { ref: true });
       if (state.phase === 'away') connect();
     }
@@ -346,7 +372,7 @@ export function runSession(options: SessionOptions): Promise<boolean> {
           await old?.compute.close();
           prepared = await prepareRun(options, welcome, method, () => transport);
         }
-        if (prepared) dispatch({ kind: 'proved', stages: prepared.stages });
+        if (prepared) dispatch({ kind: 'proved', stages: prepared.canary.stages });
       });
     }
 
@@ -462,7 +488,7 @@ async function prepareRun(
     throw new Failure('bad-message', 'the sample list is not as long as was announced');
   const compute = await options.compute(method);
   const net = architecture(method.model);
-  const stages = await runCanary(method, net, compute);
+  const canary = await runCanary(method, net, compute);
   const shared = (elements: number) =>
     new Float32Array(new SharedArrayBuffer(4 * elements)) as Float32Array;
   return {
@@ -470,12 +496,12 @@ async function prepareRun(
     method,
     compute,
     samples,
-    images: imageSource(method.canvas, options.dataset, (sha256) => {
+    images: imageSource(method.canvas, options.dataset, (sha256, bytesMax) => {
       const now = transport();
       if (now === null) throw new Failure('coordinator-unreachable', 'the coordinator is away');
-      return now.fetchSample(sha256);
+      return now.fetchSample(sha256, bytesMax);
     }),
-    stages,
+    canary,
     loaded: {
       hash: '',
       weights: shared(net.parameterCount),

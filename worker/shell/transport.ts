@@ -7,7 +7,8 @@
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import * as grpc from '@grpc/grpc-js';
-import { channelOptions, TrainingService, writeTo } from '../../shared/adapters/grpc.ts';
+import type { Dialled } from '../../shared/adapters/dial.ts';
+import { TrainingService, writeTo } from '../../shared/adapters/grpc.ts';
 import { Failure } from '../../shared/core/failures.ts';
 import type { Sample } from '../../shared/core/sample.ts';
 import { bucketElements, sampleBytesMax } from '../../shared/wire/limits.ts';
@@ -52,8 +53,7 @@ export interface Transport {
   converse(): Duplex<ConverseRequest, ConverseResponse>;
   /** Serves the coordinator's wishes from the finished nodes until the stream ends. */
   serveGradients(
-    worker: string,
-    generation: number,
+    as: { worker: string; generation: number; session: string },
     payloadOf: (wish: BucketWish) => Float32Array | undefined,
   ): { end(): void };
   /** Fills the vectors with the weights of this hash; rejects where they are not current. */
@@ -61,13 +61,13 @@ export interface Transport {
   /** Fills them with what the open step makes, while it is made. */
   followWeights(generation: number, step: number, into: LoadedWeights): WeightsAhead;
   listSamples(): Promise<Sample[]>;
-  fetchSample(sha256: string): Promise<Uint8Array>;
+  /** Rejects with `sample-unavailable` where it has more bytes than that. */
+  fetchSample(sha256: string, bytesMax: number): Promise<Uint8Array>;
   close(): void;
 }
 
-export function openTransport(address: string): Transport {
-  const client = () =>
-    new TrainingService(address, grpc.credentials.createInsecure(), channelOptions);
+export function openTransport({ target, credentials, options }: Dialled): Transport {
+  const client = () => new TrainingService(target, credentials, options);
   const control = client();
   const up = client();
   const down = client();
@@ -77,10 +77,11 @@ export function openTransport(address: string): Transport {
   const within = (): grpc.CallOptions => ({ deadline: Date.now() + callMs });
   return {
     converse: () => controlStub.converse(new grpc.Metadata()),
-    serveGradients(worker, generation, payloadOf) {
+    serveGradients({ worker, generation, session }, payloadOf) {
       const metadata = new grpc.Metadata();
       metadata.set('worker', worker);
       metadata.set('generation', String(generation));
+      metadata.set('session', session);
       const stream = upStub.pushGradients(metadata);
       let last: Promise<void> = Promise.resolve();
       stream.on('data', (wish: BucketWish) => {
@@ -121,15 +122,15 @@ export function openTransport(address: string): Transport {
       }
       return parseSamples(lines.join(''));
     },
-    async fetchSample(sha256) {
+    async fetchSample(sha256, bytesMax) {
       const parts: Uint8Array[] = [];
       let bytes = 0;
       const call = downStub.fetchSample({ sha256 }, within());
       for await (const part of call as AsyncIterable<{ data: Uint8Array }>) {
         bytes += part.data.length;
-        if (bytes > sampleBytesMax) {
+        if (bytes > Math.min(bytesMax, sampleBytesMax)) {
           call.cancel();
-          throw new Failure('sample-unavailable', 'the image is too large to travel');
+          throw new Failure('sample-unavailable', 'the image is larger than the sample list says');
         }
         parts.push(part.data);
       }

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Effect } from '../../../coordinator/core/state.ts';
 import { openLeaves } from '../../../coordinator/core/leases.ts';
+import { commonProto } from '../../../coordinator/core/membership.ts';
 import { initialState } from '../../../coordinator/core/state.ts';
 import {
   all,
@@ -149,4 +150,69 @@ test('a worker that joins again loses what it held, and its new connection stays
   assert.equal(one(again, 'welcome').worker, 'a');
   assert.equal(run.state.workers['a']?.phase, 'joining');
   assert.deepEqual(openLeaves(run.state), [true, true, true, true]);
+});
+
+test('protocol versions: the newest that both know, one back in either direction, no further', () => {
+  const between = (ours: [number, number], theirs: [number, number]) =>
+    commonProto(
+      { protoVersion: ours[0], protoOldest: ours[1] },
+      { protoVersion: theirs[0], protoOldest: theirs[1] },
+    );
+  assert.equal(between([3, 2], [3, 2]), 3);
+  assert.equal(between([3, 2], [2, 1]), 2, 'a worker not yet upgraded');
+  assert.equal(between([2, 1], [3, 2]), 2, 'a coordinator not yet upgraded');
+  assert.equal(between([3, 2], [1, 1]), null);
+  assert.equal(between([2, 1], [4, 3]), null);
+  assert.equal(between([3, 2], [2, 0]), 2, 'one that says no oldest knows no other');
+});
+
+test('a worker one version back is welcomed in its version', () => {
+  const run = drive({ protoVersion: 3, protoOldest: 2 });
+  assert.equal(one(run.send(connectedEvent('older', 2)), 'welcome').protoVersion, 2);
+  assert.equal(one(run.send(connectedEvent('same', 3)), 'welcome').protoVersion, 3);
+  assert.equal(one(run.send(connectedEvent('ancient', 1)), 'refuse').code, 'other-proto');
+});
+
+test('the first worker’s graph is the run’s: another is refused, whatever its canary says', () => {
+  const ready = (worker: string, graph: string, proof = stages) => ({
+    kind: 'worker-ready' as const,
+    worker,
+    stages: proof,
+    description: '',
+    held: [],
+    graph,
+  });
+  const [mine, other] = ['a'.repeat(64), 'b'.repeat(64)];
+  const run = drive();
+  run.send(connectedEvent('first'));
+  assert.equal(one(run.send(ready('first', mine)), 'adopt-class').deviceClass.graph, mine);
+  run.send(connectedEvent('same'));
+  assert.ok(kinds(run.send(ready('same', mine))).includes('admit'));
+  for (const graph of [other, '']) {
+    run.send(connectedEvent('stray'));
+    const refused = one(run.send(ready('stray', graph)), 'refuse');
+    assert.equal(refused.code, 'other-graph');
+    assert.match(refused.message, /same release/);
+    assert.equal(run.state.workers['stray'], undefined);
+  }
+});
+
+test('a run that was begun before graphs were kept asks for none; mixed devices are marked', () => {
+  const ready = (worker: string, graph: string) => ({
+    kind: 'worker-ready' as const,
+    worker,
+    stages,
+    description: '',
+    held: [],
+    graph,
+  });
+  const old = drive();
+  old.state = initialState(planOf({}), 3, { stages, description: 'before' }, 'i', false);
+  old.send(connectedEvent('w'));
+  assert.ok(kinds(old.send(ready('w', 'a'.repeat(64)))).includes('admit'));
+  const mixed = drive({ mixedDevices: true });
+  mixed.send(connectedEvent('one'));
+  mixed.send(ready('one', 'a'.repeat(64)));
+  mixed.send(connectedEvent('two'));
+  assert.ok(kinds(mixed.send(ready('two', 'b'.repeat(64)))).includes('mark-mixed'));
 });

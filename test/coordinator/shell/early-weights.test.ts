@@ -8,6 +8,7 @@ import { emptyCopy, modelState, swap } from '../../../coordinator/shell/model-st
 import type { RunContext } from '../../../coordinator/shell/run-context.ts';
 import { stepMeter } from '../../../coordinator/shell/step-meter.ts';
 import { trainingService } from '../../../coordinator/shell/training-service.ts';
+import { dial } from '../../../shared/adapters/dial.ts';
 import { sha256Of } from '../../../shared/adapters/fingerprint.ts';
 import { TrainingService, tunedServer } from '../../../shared/adapters/grpc.ts';
 import { bucketElements } from '../../../shared/wire/limits.ts';
@@ -31,7 +32,7 @@ async function dataPlane(t: TestContext) {
     const credentials = grpc.ServerCredentials.createInsecure();
     server.bindAsync('127.0.0.1:0', credentials, (e, p) => (e ? reject(e) : resolve(p)));
   });
-  const transport = openTransport(`127.0.0.1:${port}`);
+  const transport = openTransport(dial(`127.0.0.1:${port}`));
   t.after(() => {
     transport.close();
     server.forceShutdown();

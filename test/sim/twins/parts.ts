@@ -35,7 +35,10 @@ export const architecture = () => tinyArchitecture;
 export { inLine as inThread } from '../../../coordinator/shell/arithmetic.ts';
 
 // worker/shell/canary.ts
-export const runCanary = async () => [{ name: 'step', sha256: 'c'.repeat(64) }];
+export const runCanary = async () => ({
+  stages: [{ name: 'step', sha256: 'c'.repeat(64) }],
+  graph: '',
+});
 
 // coordinator/shell/loss-picture.ts
 export const lossPicture = () => ({ see: () => undefined, write: async () => undefined });

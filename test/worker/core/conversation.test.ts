@@ -21,6 +21,7 @@ const welcome: Welcome = {
   samples: 10,
   heartbeatMs: 1000,
   step: 5,
+  session: 's',
 };
 
 const lease = (some: Partial<LeaseTask> = {}): LeaseTask => ({

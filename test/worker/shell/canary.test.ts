@@ -9,7 +9,10 @@ import { threeBuckets, tinyMethod } from '../../support/tiny-run.ts';
 const prove = (
   method = tinyMethod,
   tamper: (output: LeafOutput) => LeafOutput = (output) => output,
-) => runCanary(method, threeBuckets, exactCompute(method, threeBuckets, { tamper }));
+) => stagesBy(method, exactCompute(method, threeBuckets, { tamper }));
+
+const stagesBy = async (method: typeof tinyMethod, compute: ReturnType<typeof exactCompute>) =>
+  (await runCanary(method, threeBuckets, compute)).stages;
 
 const differing = (
   a: { name: string; sha256: string }[],
@@ -29,8 +32,8 @@ test('two workers of one class prove the same', async () => {
 test('another run before it on the same compute changes nothing', async () => {
   const compute = exactCompute(tinyMethod, threeBuckets);
   await compute.load(new Float32Array(threeBuckets.parameterCount).fill(9), new Float32Array(60));
-  const first = await runCanary(tinyMethod, threeBuckets, compute);
-  assert.deepEqual(await runCanary(tinyMethod, threeBuckets, compute), first);
+  const first = await stagesBy(tinyMethod, compute);
+  assert.deepEqual(await stagesBy(tinyMethod, compute), first);
   assert.deepEqual(first, await prove());
 });
 
@@ -58,4 +61,14 @@ test('the run itself is part of the proof: shapes and augmentation, not its seed
   assert.deepEqual(differing(base, await prove(larger)), ['draws', 'step']);
   const longer = { ...tinyMethod, seed: 7, totalSteps: 999, learningRate: 1 };
   assert.deepEqual(await prove(longer), base);
+});
+
+test('the graph that computed the step is told with the stages, and is none of them', async () => {
+  const graph = 'a'.repeat(64);
+  const compute = exactCompute(tinyMethod, threeBuckets, {
+    tamper: (output) => ({ ...output, graph }),
+  });
+  const canary = await runCanary(tinyMethod, threeBuckets, compute);
+  assert.equal(canary.graph, graph);
+  assert.deepEqual(canary.stages, await prove());
 });

@@ -10,6 +10,7 @@ import type { RunContext } from '../../../coordinator/shell/run-context.ts';
 import { stepMeter } from '../../../coordinator/shell/step-meter.ts';
 import { trainingService } from '../../../coordinator/shell/training-service.ts';
 import { type ControlStream, WorkerLink } from '../../../coordinator/shell/worker-link.ts';
+import { dial } from '../../../shared/adapters/dial.ts';
 import { TrainingService, tunedServer } from '../../../shared/adapters/grpc.ts';
 import type { Architecture } from '../../../shared/core/architecture-types.ts';
 import type { ConverseRequest } from '../../../shared/wire/messages.ts';
@@ -46,7 +47,7 @@ test('48 MB go up while the next weights come down, on connections of their own'
     const credentials = grpc.ServerCredentials.createInsecure();
     server.bindAsync('127.0.0.1:0', credentials, (e, p) => (e ? reject(e) : resolve(p)));
   });
-  const transport = openTransport(`127.0.0.1:${port}`);
+  const transport = openTransport(dial(`127.0.0.1:${port}`));
   t.after(() => {
     transport.close();
     server.forceShutdown();
@@ -55,10 +56,10 @@ test('48 MB go up while the next weights come down, on connections of their own'
   control.on('error', () => undefined);
   const admitted = new Promise((resolve) => control.once('data', resolve));
   const join = { worker: 'w', pid: 1, host: '', protoVersion: 1, description: '', identity: '' };
-  control.write({ join: { ...join, credential: new Uint8Array(0) } });
+  control.write({ join: { ...join, session: '', protoOldest: 1 } });
   await admitted;
   const payload = new Float32Array(parameterCount + 128).fill(0.5);
-  transport.serveGradients('w', 1, () => payload);
+  transport.serveGradients({ worker: 'w', generation: 1, session: '' }, () => payload);
   const link = links.get('w');
   assert.ok(link);
   const into = { weights: new Float32Array(parameterCount), statistics: new Float32Array(64) };

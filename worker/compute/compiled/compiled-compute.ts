@@ -73,7 +73,7 @@ export function compiledCompute(
         at += piece.length;
       }
       const [loss = Number.NaN, std = Number.NaN] = scalars ?? [];
-      return { payload, loss, std };
+      return { payload, loss, std, graph: leaf.hash };
     },
 
     async features(pixels, view) {

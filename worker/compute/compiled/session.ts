@@ -5,6 +5,7 @@
  * copy (TensorFlow copies it only where it is not aligned) and bytes may stay bytes, which tfjs has
  * no type for. A fetched value is copied once, into memory that JavaScript owns.
  */
+import { createHash } from 'node:crypto';
 import { tf } from '../tfjs.ts';
 import {
   constantsName,
@@ -46,6 +47,8 @@ export function feed(values: Values, shape: readonly number[], type: GraphType):
 }
 
 export interface Session {
+  /** SHA-256 over the graph's bytes and its constants, hex: what is computed, whatever computes it. */
+  hash: string;
   /** One array for each fetched edge; `fed` may name more than the graph needs. */
   run(fed: ReadonlyMap<string, Fed>): Float32Array[];
   close(): void;
@@ -56,13 +59,16 @@ export function openSession(graph: Graph, fetched: readonly Edge[], folder: stri
   const nodes = graph.nodesFor(fetched);
   const { loadSavedModel, deleteSavedModel, runSavedModel, tensorDataSync, deleteTensor } =
     binding();
-  const session = loadSavedModel(keepGraph(encodeGraph(nodes), folder), graphTag);
+  const bytes = encodeGraph(nodes);
+  const session = loadSavedModel(keepGraph(bytes, folder), graphTag);
   const inputs = nodes.filter(({ op }) => op === 'Placeholder').map(({ name }) => name);
   const inputNames = inputs.map((name) => `${name}:0`).join();
   const outputNames = fetched.map(({ name }) => (name.includes(':') ? name : `${name}:0`)).join();
   const numbers = graph.constants();
   const constants = feed(numbers, [numbers.length], 'float32');
+  const values = new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength);
   return {
+    hash: createHash('sha256').update(bytes).update(values).digest('hex'),
     run(fed) {
       const handles = inputs.map((name) => {
         const value = name === constantsName ? constants : fed.get(name);
