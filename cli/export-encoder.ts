@@ -7,7 +7,9 @@
 import { join } from 'node:path';
 import { architecture } from '../shared/core/architecture.ts';
 import { encoderVersion, type EncoderRecord } from '../shared/core/encoder-record.ts';
+import { epochsAfter } from '../shared/core/order.ts';
 import { preprocessingAt } from '../shared/core/preprocessing.ts';
+import { shareCount } from '../shared/core/split.ts';
 import { toTorch, torchShape } from '../shared/core/torch-layout.ts';
 import {
   checkFree,
@@ -55,7 +57,9 @@ export async function exportEncoder(
 ): Promise<EncoderRecord> {
   await checkFree(out);
   const { run, name, step, record, manifest } = checkpoint;
-  const { method, fingerprint } = record;
+  const { method, fingerprint, samples } = record;
+  const seen = samples - shareCount(samples, method.validation ?? 0);
+  const epoch = epochsAfter(step, method.batch, seen);
   const { encoder, heads } = await torchTensors(
     join(checkpoint.folder, 'model.safetensors'),
     signal,
@@ -73,7 +77,7 @@ export async function exportEncoder(
       featureWidth: architecture(method.model).featureWidth,
       preprocessing: preprocessingAt(method.size),
       source: {
-        ...{ kind: 'run', run: name, step, checkpoint: manifest.digest },
+        ...{ kind: 'run', run: name, step, epoch, checkpoint: manifest.digest },
         ...{ identity: manifest.identity, fingerprint, reproducible: manifest.reproducible },
       },
     },

@@ -24,6 +24,7 @@ import { doctorCommand } from './commands/doctor.ts';
 import { drainCommand } from './commands/drain.ts';
 import { exportCommand } from './commands/export.ts';
 import { importCommand } from './commands/import.ts';
+import { reportCommand } from './commands/report.ts';
 import { statusCommand } from './commands/status.ts';
 import { tokenListCommand, tokenMintCommand, tokenRevokeCommand } from './commands/token.ts';
 import { trainCommand } from './commands/train.ts';
@@ -43,6 +44,7 @@ export const commands: readonly CommandSpec[] = [
   drainCommand,
   digestCommand,
   verifyCommand,
+  reportCommand,
   exportCommand,
   importCommand,
   certsCommand,

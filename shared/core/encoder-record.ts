@@ -14,6 +14,8 @@ export type EncoderSource =
       /** Name of the run folder, its step, and the digest of the checkpoint. */
       run: string;
       step: number;
+      /** Epochs of training behind it, a fraction. */
+      epoch: number;
       checkpoint: string;
       identity: string;
       fingerprint: string;

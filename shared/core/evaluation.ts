@@ -27,6 +27,8 @@ export interface EvaluatedCheckpoint {
   backbone: string;
   /** Running statistics were measured anew on the training part (`--calibrate`). */
   calibrated: boolean;
+  /** Whose names the file of an imported encoder had; absent: trained here. Its step is 0. */
+  imported?: string;
 }
 
 /** Which images it was measured on. */

@@ -5,6 +5,18 @@
  * one point (SimSiam, section 4.1). The horizontal axis is the whole schedule, so a run that
  * stopped early is seen to have stopped. Colours follow the reader's light or dark scheme.
  */
+import {
+  type Axis,
+  downsampled,
+  escaped,
+  grouped,
+  pixel,
+  signed,
+  smoothed,
+  type Spot,
+  ticks,
+  trimmed,
+} from './plotting.ts';
 
 export interface LossPoint {
   /** Steps committed, from 1. */
@@ -33,22 +45,8 @@ export interface LossPlot {
 export const plotPointsMax = 600;
 /** With more steps than this a smoothed line is drawn over the raw one. */
 const rawPointsMax = 60;
-const smoothedShare = 0.025;
 
 const margin = { left: 64, right: 74, top: 88, bottom: 52, between: 44 };
-
-interface Axis {
-  least: number;
-  most: number;
-  /** Pixels of `least` and `most`. */
-  from: number;
-  to: number;
-}
-
-interface Spot {
-  x: number;
-  y: number;
-}
 
 /** The SVG text. Equal input gives equal bytes. */
 export function lossPlot(plot: LossPlot): string {
@@ -249,103 +247,4 @@ function path(classes: string, spots: readonly Spot[], across: Axis, up: Axis): 
     ({ x, y }) => `${pixel(across, x)} ${pixel(up, y)}`,
   );
   return pairs.length < 2 ? '' : `<path class="${classes}" d="M${pairs.join('L')}"/>`;
-}
-
-/**
- * At most `most` spots with the same outline: the lowest and highest of each stretch, in order,
- * and the first and last of all.
- */
-export function downsampled(spots: readonly Spot[], most: number): Spot[] {
-  if (spots.length <= most) return [...spots];
-  const stretches = Math.floor((most - 2) / 2);
-  const inner = spots.slice(1, -1);
-  const kept = [spots[0]!];
-  for (let i = 0; i < stretches; i++) {
-    const from = Math.floor((i * inner.length) / stretches);
-    const to = Math.floor(((i + 1) * inner.length) / stretches);
-    let [low, high] = [from, from];
-    for (let at = from; at < to; at++) {
-      if (inner[at]!.y < inner[low]!.y) low = at;
-      if (inner[at]!.y > inner[high]!.y) high = at;
-    }
-    kept.push(inner[Math.min(low, high)]!);
-    if (low !== high) kept.push(inner[Math.max(low, high)]!);
-  }
-  kept.push(spots[spots.length - 1]!);
-  return kept;
-}
-
-/**
- * Mean over about 1/20 of the run around each spot. The stretch is even to both sides, so that the
- * line neither lags behind a fall nor ends anywhere but at the last spot.
- */
-function smoothed(spots: readonly Spot[]): Spot[] {
-  const reach = Math.floor(spots.length * smoothedShare);
-  const sums = [0];
-  for (const { y } of spots) sums.push(sums[sums.length - 1]! + y);
-  return spots.map(({ x }, i) => {
-    const half = Math.min(reach, i, spots.length - 1 - i);
-    return { x, y: (sums[i + half + 1]! - sums[i - half]!) / (2 * half + 1) };
-  });
-}
-
-/**
- * Round values in [least, most], at most about `count`, in steps of 1, 2 or 5 × 10^n, none smaller
- * than `smallest`; and the decimals they need.
- */
-function ticks(
-  least: number,
-  most: number,
-  count: number,
-  smallest = 0,
-): { values: number[]; digits: number } {
-  const rough = Math.max((most - least) / count, smallest, 1e-9);
-  let [unit, digits] = [1, 0];
-  while (unit * 10 <= rough) unit *= 10;
-  // Dividing anew each time keeps 0.001 what it is; multiplying by 0.1 would drift.
-  for (let parts = 1; unit > rough; ) {
-    parts *= 10;
-    unit = 1 / parts;
-    digits++;
-  }
-  const step = [1, 2, 5, 10].map((times) => times * unit).find((size) => size >= rough)!;
-  if (step >= unit * 10 && digits > 0) digits--;
-  const values: number[] = [];
-  for (let i = Math.ceil(least / step - 1e-9); i * step <= most + step * 1e-9; i++) {
-    values.push(i * step);
-  }
-  return { values, digits };
-}
-
-/** Pixels of a value, to a tenth. */
-function pixel(axis: Axis, value: number): number {
-  const share = (value - axis.least) / (axis.most - axis.least);
-  return Math.round((axis.from + share * (axis.to - axis.from)) * 10) / 10;
-}
-
-function signed(value: number, digits: number): string {
-  const text = value.toFixed(digits);
-  if (Number(text) === 0) return (0).toFixed(digits);
-  return text.replace('-', '−');
-}
-
-/** At most `digits` decimals, no zeros at the end. */
-function trimmed(value: number, digits: number): string {
-  return String(Number(value.toFixed(digits)));
-}
-
-/** 12345 as 12,345. */
-function grouped(value: number): string {
-  return String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, ',');
-}
-
-function escaped(text: string): string {
-  // Control characters are not XML at all.
-  return [...text]
-    .filter((c) => c >= ' ')
-    .join('')
-    .replace(/&/g, '&amp;')
-    .replace(/</g, '&lt;')
-    .replace(/>/g, '&gt;')
-    .replace(/"/g, '&quot;');
 }

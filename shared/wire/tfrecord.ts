@@ -25,3 +25,14 @@ export function frameHolds(data: Uint8Array, tail: Uint8Array): boolean {
   const view = new DataView(tail.buffer, tail.byteOffset, frameTailBytes);
   return view.getUint32(0, true) === maskedCrc32c(data);
 }
+
+/** A whole record: head, data, tail. */
+export function framed(data: Uint8Array): Uint8Array {
+  const record = new Uint8Array(frameHeadBytes + data.length + frameTailBytes);
+  const view = new DataView(record.buffer);
+  view.setUint32(0, data.length, true);
+  view.setUint32(8, maskedCrc32c(record.subarray(0, 8)), true);
+  record.set(data, frameHeadBytes);
+  view.setUint32(frameHeadBytes + data.length, maskedCrc32c(data), true);
+  return record;
+}

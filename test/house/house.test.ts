@@ -31,6 +31,7 @@ const folders = [
   'deploy',
   'docs',
   'proto',
+  'report',
   'shared',
   'test',
   'worker',

@@ -45,6 +45,7 @@ export const rooms: readonly Room[] = [
     ['shared/core', 'shared/ports', 'shared/wire'],
     ['@grpc/grpc-js', '@grpc/proto-loader', 'grpc-health-check', 'nats', 'node', 'sharp'],
   ),
+  pure('report', ['shared/core']),
   room('dashboard', ['shared/core'], ['node']),
   pure('coordinator/core', ['shared/core']),
   room(
@@ -79,6 +80,7 @@ export const rooms: readonly Room[] = [
       'cli/setup',
       'coordinator',
       'dashboard',
+      'report',
       'shared/adapters',
       'shared/core',
       'shared/ports',

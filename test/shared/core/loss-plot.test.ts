@@ -2,12 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import sharp from 'sharp';
-import {
-  downsampled,
-  type LossPoint,
-  lossPlot,
-  plotPointsMax,
-} from '../../../shared/core/loss-plot.ts';
+import { type LossPoint, lossPlot, plotPointsMax } from '../../../shared/core/loss-plot.ts';
+import { downsampled } from '../../../shared/core/plotting.ts';
 
 function points(count: number): LossPoint[] {
   return Array.from({ length: count }, (_, i) => ({
