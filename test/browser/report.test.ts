@@ -11,6 +11,8 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import sharp from 'sharp';
+import { report } from '../../report/page.ts';
 import { judge, launch, noBrowser } from '../support/chromium.ts';
 import { command } from '../support/command.ts';
 import { pretendEvaluation } from '../support/evaluations.ts';
@@ -99,6 +101,43 @@ describe('the report in Chromium', { skip: noBrowser, timeout: 300_000, concurre
       const judged = await look(t, out, { ...options, bypassCSP: true });
       await judge(judged.page);
     }
+  });
+
+  it('a gallery on a phone: pictures are there, rows scroll, axe minds nothing', async (t) => {
+    const png = await sharp({ create: { width: 8, height: 8, channels: 3, background: '#27c' } })
+      .png()
+      .toBuffer();
+    const picture = (label: string) => ({
+      ...{ path: `${label}/1.png`, label },
+      source: `data:image/png;base64,${png.toString('base64')}`,
+    });
+    const neighbours = ['daisy', hostile, 'rose', 'tulip', 'daisy', 'rose'].map((label, i) => ({
+      ...picture(label),
+      similarity: 1 - i / 10,
+    }));
+    const row = { query: picture('daisy'), neighbours };
+    const { page: text } = report({
+      ...{ title: 'Gallery', made: '2026-11-24T07:00:00.000Z', version: '0', runs: [] },
+      galleries: [{ network: hostile, searched: 40, size: 112, rows: [row, row] }],
+    });
+    const out = join(scratch(t), 'gallery.html');
+    writeFileSync(out, text);
+    const phone = { viewport: { width: 360, height: 740 }, isMobile: true };
+    const { page, told } = await look(t, out, { ...phone, bypassCSP: true });
+    const widths = await page
+      .locator('.nearest img')
+      .evaluateAll((images) => images.map((image) => (image as HTMLImageElement).naturalWidth));
+    assert.deepEqual(
+      widths,
+      Array.from({ length: 14 }, () => 8),
+    );
+    assert.equal(await page.locator('.nearest .same').count(), 4);
+    const first = page.locator('.nearest').first();
+    await first.focus();
+    await page.keyboard.press('ArrowRight');
+    await page.waitForFunction(() => (document.activeElement?.scrollLeft ?? 0) > 0);
+    await judge(page);
+    assert.deepEqual(told, []);
   });
 
   it('by keyboard: past the links to the runs, tables scroll, values unfold', async (t) => {

@@ -74,3 +74,28 @@ test('tensors must lie side by side from the first byte to the last', () => {
   for (const [tensors, bytes, message] of bad)
     assert.throws(() => checkTiling(tensors, bytes), message);
 });
+
+test('whatever byte of a header is changed, it is read or refused in words of ours', () => {
+  const text =
+    '{"__metadata__":{"format":"pt"},"a.weight":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},' +
+    '"b":{"dtype":"I64","shape":[],"data_offsets":[24,32]}}';
+  let state = 7;
+  const next = (below: number): number => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor((state / 2 ** 32) * below);
+  };
+  const letters = '{}[]",:\\0129.-eE tnu\u0000\u00ff';
+  let refused = 0;
+  for (let i = 0; i < 5000; i += 1) {
+    const at = next(text.length);
+    const end = at + next(3);
+    const changed = text.slice(0, at) + letters[next(letters.length)] + text.slice(end);
+    try {
+      checkTiling(parseHeader(changed), 32);
+    } catch (error) {
+      assert.equal((error as Error).constructor, Error, changed);
+      refused += 1;
+    }
+  }
+  assert.ok(refused > 3000);
+});
