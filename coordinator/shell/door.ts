@@ -167,5 +167,7 @@ function identityOf(certificate: PeerCertificate | undefined): PeerIdentity | nu
   const role = roleOf(listOf(subject?.O));
   const names = listOf(subject?.CN);
   const name = names.length === 1 ? nameOf(names[0]) : undefined;
-  return role === null || name === undefined ? null : { role, name };
+  if (role === null || name === undefined) return null;
+  // The workers that `train` starts show the coordinator's own.
+  return { role, name: role === 'coordinator' ? null : name };
 }

@@ -209,6 +209,13 @@ describe('a run under attack', { concurrency: 1, timeout: 300_000 }, () => {
       await codeOf(guardedWorker(address, 'w8', { ...worker, tls: files })),
       'forbidden',
     );
+    // The coordinator's own certificate, which the workers of `train` show, is bound to none.
+    const client = rawClient(address, { tls: coordinatorFiles });
+    const control = client.converse();
+    control.write(joinAs('any-name'));
+    const [{ welcome }] = (await once(control, 'data')) as [ConverseResponse];
+    assert.ok(welcome);
+    client.close();
     const { path } = tokenFile(base, tokens, 'worker', 'w7');
     const shown = { tls: worker.tls, token: path };
     assert.match(await codeOf(guardedWorker(address, 'w8', shown)), /forbidden|unauthenticated/);
