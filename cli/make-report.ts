@@ -1,7 +1,9 @@
 /**
  * `tandem report` from its request to its files.
  */
+import type { Gallery } from '../report/contents.ts';
 import { report } from '../report/page.ts';
+import type { Config } from '../shared/core/config.ts';
 import { plural } from './format.ts';
 import { checkOut, writeReport } from './report-files.ts';
 import { reportRuns } from './report-runs.ts';
@@ -14,6 +16,8 @@ export interface ReportRequest {
   title: string | null;
   /** Folder for TensorBoard's event files. */
   tensorboard: string | null;
+  /** Pictures of nearest neighbours; `data`: null for each run's own. */
+  gallery: { data: string | null; backend: Config['backend'] } | null;
 }
 
 export interface MadeReport {
@@ -30,13 +34,20 @@ export async function makeReport(
 ): Promise<MadeReport> {
   await checkOut(request.out);
   const { paths, runs } = await reportRuns(request.runs, say);
+  const galleries: Gallery[] = [];
+  for (const [i, { name }] of runs.entries()) {
+    const target = paths[i];
+    if (request.gallery === null || target === undefined) continue;
+    const { makeGallery } = await import('./report-gallery.ts');
+    galleries.push(await makeGallery({ ...request.gallery, target, name }, signal, say));
+  }
   const one = runs.length === 1 ? `Run ${runs[0]?.name ?? ''}` : plural(runs.length, 'run');
   const contents = {
     title: request.title ?? one,
     made: new Date().toISOString(),
     version,
     runs,
-    galleries: [],
+    galleries,
   };
   const { page, figures } = await writeReport(report(contents), request.out, signal);
   const tensorboard: string[] = [];

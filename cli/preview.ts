@@ -30,7 +30,8 @@ export interface PreviewOptions {
   say: (line: string) => void;
 }
 
-async function computeFor(asked: Backend | 'auto', method: Method): Promise<Compute> {
+/** TensorFlow, and without it wasm, unless one is asked for. */
+export async function computeFor(asked: Backend | 'auto', method: Method): Promise<Compute> {
   const create = (backend: Backend): Promise<Compute> =>
     createCompute({ backend, method, architecture: architecture(method.model) });
   if (asked !== 'auto') return create(asked);
