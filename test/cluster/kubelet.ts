@@ -17,6 +17,7 @@ export interface Container {
   env?: { name: string; value?: string; valueFrom?: { fieldRef?: { fieldPath: string } } }[];
   resources?: { requests?: Record<string, string>; limits?: Record<string, string> };
   readinessProbe?: { grpc?: { port: number; service?: string } };
+  volumeMounts?: { name: string; mountPath: string }[];
 }
 
 export interface PodSpec {
@@ -24,7 +25,7 @@ export interface PodSpec {
   restartPolicy: 'Always' | 'OnFailure' | 'Never';
   containers: Container[];
   terminationGracePeriodSeconds: number;
-  volumes?: { name: string; configMap?: { name: string } }[];
+  volumes?: { name: string; configMap?: { name: string }; secret?: { secretName: string } }[];
 }
 
 /** One life of a container. */

@@ -19,9 +19,11 @@ export interface TandemRunner {
   run: Runner;
   /** The run folder on the volume of a namespace's coordinator. */
   runFolder(namespace: string): string;
+  /** What the Services of a namespace are reached at: names in certificates. */
+  serviceAddresses(namespace: string): string[];
 }
 
-/** Addresses of Services; pods of workers count on from 127.77.1.1. */
+/** Addresses of Services in the network of a namespace, which is 127.N; workers count from 127.N.1.1. */
 const services: Readonly<Record<string, number>> = { coordinator: 1, nats: 2 };
 
 /** Runs below `folder`; without a nats-server its pod is of paper. */
@@ -40,6 +42,13 @@ export function tandemRunner(
     return path;
   };
 
+  /** N of a namespace's network 127.N: ours alone among those that test at the same time. */
+  const networkOf = (namespace: string): number => {
+    const network = networks.get(namespace) ?? 1 + ((process.pid + networks.size) % 250);
+    networks.set(namespace, network);
+    return network;
+  };
+
   async function mountRunFile(pod: ApiObject, spec: PodSpec): Promise<string> {
     const namespace = pod.metadata.namespace ?? '';
     const name = spec.volumes?.find((each) => each.configMap)?.configMap?.name;
@@ -52,18 +61,36 @@ export function tandemRunner(
     return path;
   }
 
+  /** Where each secret of a pod is mounted there, and where it lies here. */
+  async function mountSecrets(pod: ApiObject, spec: PodSpec): Promise<[string, string][]> {
+    const namespace = pod.metadata.namespace ?? '';
+    const mounts: [string, string][] = [];
+    for (const { name, secret } of spec.volumes ?? []) {
+      if (secret === undefined) continue;
+      const at = spec.containers[0]?.volumeMounts?.find((mount) => mount.name === name)?.mountPath;
+      const path = `/api/v1/namespaces/${namespace}/secrets/${secret.secretName}`;
+      const { data } = await plane.api<{ data: Record<string, string> }>('GET', path);
+      const here = volume(namespace, secret.secretName);
+      for (const [file, text] of Object.entries(data))
+        writeFileSync(join(here, file), Buffer.from(text, 'base64'), { mode: 0o440 });
+      if (at !== undefined) mounts.push([at, here]);
+    }
+    return mounts;
+  }
+
   async function run(pod: ApiObject, spec: PodSpec): Promise<Running> {
     const { namespace = '', name } = pod.metadata;
     const [container] = spec.containers;
     if (container === undefined) throw new Error(`${name} has no container`);
-    const network = networks.get(namespace) ?? 77 + networks.size;
-    networks.set(namespace, network);
+    const network = networkOf(namespace);
     const own = services[container.name];
     if (own === undefined) workers += 1;
     const ip = own === undefined ? `127.${network}.1.${workers}` : `127.${network}.0.${own}`;
     const runFile = await mountRunFile(pod, spec);
+    const secrets = await mountSecrets(pod, spec);
     const place = (text: string): string =>
-      text
+      secrets
+        .reduce((now, [at, here]) => now.replace(`=${at}/`, `=${here}/`), text)
         .replace(/^(--[a-z]+=)(0\.0\.0\.0|127\.0\.0\.1)(?=:|$)/, `$1${ip}`)
         .replace(/\bcoordinator:/, `127.${network}.0.${services['coordinator']}:`)
         .replace('//nats:', `//127.${network}.0.${services['nats']}:`)
@@ -99,7 +126,12 @@ export function tandemRunner(
     };
   }
 
-  return { run, runFolder: (namespace) => join(volume(namespace, 'run'), 'run') };
+  return {
+    run,
+    runFolder: (namespace) => join(volume(namespace, 'run'), 'run'),
+    serviceAddresses: (namespace) =>
+      Object.values(services).map((last) => `127.${networkOf(namespace)}.0.${last}`),
+  };
 }
 
 const natsReady = (url: string): Promise<boolean> =>
