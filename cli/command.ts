@@ -50,7 +50,8 @@ const headings = {
   operation: 'The operation, which may differ at each resume:',
 };
 
-function helpOf(option: OptionSpec): string {
+/** Its help with choices and default. */
+export function helpOf(option: OptionSpec): string {
   const choices = option.kind.kind === 'choice' ? ` (${option.kind.of.join(', ')})` : '';
   const preset =
     option.preset === null || option.preset === false ? '' : ` (default ${option.preset})`;

@@ -34,9 +34,13 @@ const warmHeaderBytes = 4096;
 /** The pixel cache of a worker (worker/shell/pixel-cache.ts). */
 const pixelBytesMax = 1024 ** 3;
 
-/** Exact bytes of `model.safetensors` of a model. */
+/** Known only with the data; a classifier is small beside its encoder. */
+const classesOf = ({ objective }: Config): number | undefined =>
+  objective === 'supervised' ? 10 : undefined;
+
+/** Bytes of `model.safetensors` of a model; exact but for a classifier. */
 function checkpointBytesOf(config: Config): number {
-  const { parameters, statistics } = architecture(config.model);
+  const { parameters, statistics } = architecture(config.model, classesOf(config));
   const entries = [
     ...parameters.flatMap(({ name, shape }) => [
       { name, shape },
@@ -51,7 +55,7 @@ function checkpointBytesOf(config: Config): number {
 
 /** `imageCount`: all images of the data set, or null where nobody has looked yet. */
 export function derive(config: Config, imageCount: number | null): Derived {
-  const { parameterCount, statisticCount } = architecture(config.model);
+  const { parameterCount, statisticCount } = architecture(config.model, classesOf(config));
   const { batch, microBatch, workers, size } = config;
   const leaves = batch / microBatch;
   const images = imageCount === null ? null : trainingCount(config, imageCount);

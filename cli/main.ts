@@ -22,12 +22,14 @@ import { dashboardCommand } from './commands/dashboard.ts';
 import { digestCommand } from './commands/digest.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { drainCommand } from './commands/drain.ts';
+import { evalClassifierCommand, evalKnnCommand, evalLinearCommand } from './commands/eval.ts';
 import { exportCommand } from './commands/export.ts';
 import { importCommand } from './commands/import.ts';
 import { reportCommand } from './commands/report.ts';
 import { statusCommand } from './commands/status.ts';
 import { tokenListCommand, tokenMintCommand, tokenRevokeCommand } from './commands/token.ts';
 import { trainCommand } from './commands/train.ts';
+import { supervisedCommand } from './commands/supervised.ts';
 import { verifyCommand } from './commands/verify.ts';
 import { watchCommand } from './commands/watch.ts';
 import { workerCommand } from './commands/worker.ts';
@@ -36,6 +38,7 @@ import type { Io, Job } from './io.ts';
 
 export const commands: readonly CommandSpec[] = [
   trainCommand,
+  supervisedCommand,
   coordinatorCommand,
   workerCommand,
   watchCommand,
@@ -54,6 +57,9 @@ export const commands: readonly CommandSpec[] = [
   dataGetCommand,
   dataInspectCommand,
   dataPreviewCommand,
+  evalLinearCommand,
+  evalKnnCommand,
+  evalClassifierCommand,
   configPrintCommand,
   configSchemaCommand,
   doctorCommand,
@@ -67,6 +73,7 @@ const groups: Readonly<Record<string, string>> = {
   data: 'fetch and look at data',
   token: 'who may join or watch: tokens of a coordinator',
   config: 'see options and what follows from them',
+  eval: 'measure what the features of a checkpoint are worth',
   bench: 'measure speed, beside PyTorch',
 };
 

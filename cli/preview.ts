@@ -33,7 +33,11 @@ export interface PreviewOptions {
 /** TensorFlow, and without it wasm, unless one is asked for. */
 export async function computeFor(asked: Backend | 'auto', method: Method): Promise<Compute> {
   const create = (backend: Backend): Promise<Compute> =>
-    createCompute({ backend, method, architecture: architecture(method.model) });
+    createCompute({
+      backend,
+      method,
+      architecture: architecture(method.model, method.classes?.length),
+    });
   if (asked !== 'auto') return create(asked);
   return create('tensorflow').catch((error: unknown) => {
     if (error instanceof Failure && error.code === 'backend-missing') return create('wasm');

@@ -48,6 +48,7 @@ export function nextCommand(summary: RunSummary, around: ResultSurroundings): st
   if (summary.data.startsWith('synthetic')) {
     return `${program} train --data YOUR_PHOTOS --size 64 --epochs 20 --knn`;
   }
+  if (summary.objective === 'supervised') return `${program} eval classifier ${shellWord(run)}`;
   return `${program} digest ${shellWord(run)}`;
 }
 
@@ -66,8 +67,10 @@ export function resultBlock(summary: RunSummary, around: ResultSurroundings): st
     ...(imagesPerSecond === null ? [] : [`${rate(imagesPerSecond)} img/s`]),
     duration(seconds),
   ];
-  const rows: [string, string, string?][] = [['loss', signed(result.loss), 'from 0 down to −1']];
-  if (summary.outputWidth > 0) {
+  const supervised = summary.objective === 'supervised';
+  const towards = supervised ? 'cross-entropy: down to 0' : 'from 0 down to −1';
+  const rows: [string, string, string?][] = [['loss', signed(result.loss), towards]];
+  if (summary.outputWidth > 0 && !supervised) {
     const ratio = stdRatio(result.std, summary.outputWidth);
     rows.push(['std·√d', signed(ratio, 2), healthOf(ratio)]);
   }

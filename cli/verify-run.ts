@@ -178,7 +178,7 @@ async function proveCheckpoints(
       findings.faults.push({ claim: 'checkpoints', step, why });
       continue;
     }
-    const net = architecture(method.model);
+    const net = architecture(method.model, method.classes?.length);
     const task = { folder, step, architecture: net, identity, record, seed: method.seed };
     const wrong =
       (await checkpointFault(task)) ??

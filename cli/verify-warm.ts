@@ -78,7 +78,12 @@ export async function proveWarmSlots(proof: Proof, ledger: LedgerCheck): Promise
       findings.notes.push(note);
       continue;
     }
-    const wrong = await warmFault(folder, slot, architecture(run.method.model), record);
+    const wrong = await warmFault(
+      folder,
+      slot,
+      architecture(run.method.model, run.method.classes?.length),
+      record,
+    );
     if (wrong === null) proven.push(step);
     else if (live) findings.notes.push(`${wrong}: recovery passes it over`);
     else {

@@ -23,6 +23,7 @@ import { emptySummary, fold, type RunSummary } from '../shared/core/summary.ts';
 import { protoOldest, protoVersion, silenceMs } from '../shared/wire/limits.ts';
 import { namesOf } from './core/convicts.ts';
 import { initialState, lastStep, type Plan } from './core/state.ts';
+import { monitorIsDue } from './core/survey.ts';
 import { clearUnfinished } from './shell/checkpoints.ts';
 import { type Door, openDoor } from './shell/door.ts';
 import { finishedServer } from './shell/finished-run.ts';
@@ -44,7 +45,8 @@ import { clearAddress, writeAddress } from './shell/run-folder.ts';
 import { startRunLoop } from './shell/run-loop.ts';
 import { runService } from './shell/run-service.ts';
 import { stepMeter } from './shell/step-meter.ts';
-import { labelsOf, surveyImagesMax } from './shell/survey-features.ts';
+import { labelsOf } from '../shared/core/labels.ts';
+import { surveyImagesMax } from './shell/survey-features.ts';
 import { trainingService, turnAwayRevoked } from './shell/training-service.ts';
 import { openWatchServers } from './shell/watch-servers.ts';
 import { openMissedEvents } from './shell/missed-events.ts';
@@ -115,7 +117,7 @@ async function linger(
   await closeServer(server);
 }
 
-interface Listen {
+export interface Listen {
   host: string;
   port: number;
 }
@@ -143,6 +145,8 @@ async function serve(
   const { folder, generation, run, samples, dataset } = opened;
   await clearUnfinished(folder, generation);
   const { method } = run;
+  const net = architecture(method.model, method.classes?.length);
+  const measurable = labelsOf(samples) !== null && samples.length <= surveyImagesMax;
   const plan: Plan = {
     generation,
     protoVersion,
@@ -153,13 +157,14 @@ async function serve(
     minWorkers: 1,
     checkpointEvery: config.checkpointEvery,
     mixedDevices: config.mixedDevices,
-    knn: config.knn && labelsOf(samples) !== null && samples.length <= surveyImagesMax,
+    knn: config.knn && measurable,
+    monitorEvery: measurable ? (config.monitorEvery ?? 0) : 0,
+    ...(method.objective === 'simsiam' ? { outputWidth: net.outputWidth } : {}),
     samples: samples.length,
     silenceMs,
     seed: method.seed,
     audit: config.audit,
   };
-  const net = architecture(method.model);
   const name = basename(folder);
   const picture = lossPicture({
     title: `${name}: ${method.model}, ${method.size} px, batch ${method.batch}`,
@@ -222,7 +227,7 @@ async function serve(
     links: new Map(),
     saving: Promise.resolve(),
     byHash: null,
-    features: null,
+    survey: null,
   };
   const done = events.lastOf('run-done');
   const record = (body: EventBody, because: string, step?: number) =>
@@ -251,7 +256,8 @@ async function serve(
   const watchServers = await openWatchServers(context, () => loop.state, options.announce ?? say);
   context.publisher = openPublisher(context, say);
 
-  const knnBefore = plan.knn && recovered.step === 0 && events.lastOf('knn-measured') === undefined;
+  const measuredLast = events.lastOf('knn-measured')?.step;
+  const knnBefore = monitorIsDue(plan, recovered.step) && measuredLast !== recovered.step;
   const loop = startRunLoop(
     context,
     initialState(plan, recovered.step, run.deviceClass, run.identity, knnBefore, [...convicts]),
@@ -263,6 +269,17 @@ async function serve(
       { kind: 'worker-convicted', worker, host, leaf },
       'its conviction is under review, and its event was lost with the machine',
       step,
+    );
+  if (!measurable && (config.knn || config.monitorEvery !== null))
+    await record(
+      {
+        kind: 'warning',
+        code: 'data-unlabelled',
+        message:
+          `--knn and --monitor-every need 2 classes or more (the first folder of each path) and at ` +
+          `most ${surveyImagesMax} images: nothing is measured`,
+      },
+      'what was asked for cannot be measured on this data',
     );
   await owedFirstCheckpoint(context, (body, because) => record(body, because, 0));
   await owedCheckpoint(context, record);
@@ -319,14 +336,14 @@ async function serve(
   return { kind: 'ended', result, generation, summary: context.summary, listen: bound };
 }
 
-function listenAddress(config: Config): Listen {
+export function listenAddress(config: Pick<Config, 'listen' | 'insecure'>): Listen {
   const address = parseAddress(config.listen);
   if (address === null)
     throw new Failure('bad-option', `--listen takes HOST:PORT; found ${config.listen}`);
   return address;
 }
 
-function bind(
+export function bind(
   server: grpc.Server,
   at: Listen,
   credentials: grpc.ServerCredentials,
@@ -347,7 +364,7 @@ function bind(
 }
 
 /** Lets streams end by themselves for a moment, then cuts. */
-async function closeServer(server: grpc.Server): Promise<void> {
+export async function closeServer(server: grpc.Server): Promise<void> {
   const closed = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
   await Promise.race([closed, sleep(1000)]);
   server.forceShutdown();

@@ -81,7 +81,7 @@ function adoptEnvironment(environment: Record<string, string>): void {
 async function openCompute(options: WorkerOptions, method: Method): Promise<Compute> {
   // Known only now, and TensorFlow reads it when the compute thread loads it.
   if (options.environment === undefined) adoptEnvironment(environmentFor(method.precision));
-  const net = architecture(method.model);
+  const net = architecture(method.model, method.classes?.length);
   const open = (backend: Backend) => threadedCompute({ backend, method, architecture: net });
   const compute = await open(options.backend === 'auto' ? 'tensorflow' : options.backend).catch(
     (error: unknown) => {

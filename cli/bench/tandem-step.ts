@@ -41,7 +41,7 @@ const values = {
 };
 const { config } = parseConfig([{ source: 'default', values }]);
 const method = methodOf(config, asked.batch);
-const network = architecture(method.model);
+const network = architecture(method.model, method.classes?.length);
 const compute = await createCompute({
   backend: 'tensorflow',
   method,

@@ -19,14 +19,20 @@ import {
 } from '../../shared/core/config.ts';
 import { Failure, type FailureCode, failures } from '../../shared/core/failures.ts';
 import { emptySummary, type RunSummary } from '../../shared/core/summary.ts';
-import { type CommandContext, type CommandSpec, declareOptions, readConfig } from '../command.ts';
+import {
+  type CommandContext,
+  type CommandSpec,
+  declareOptions,
+  type GivenFlags,
+  readConfig,
+} from '../command.ts';
 import { readRunConfig } from '../config-file.ts';
 import { withData } from '../data-option.ts';
 import { derive, derivedLine } from '../derived.ts';
 import { drawRun } from '../draw-run.ts';
 import { eventText } from '../event-line.ts';
 import { bytes, printable } from '../format.ts';
-import { silent, terminalOf } from '../io.ts';
+import { type Job, silent, terminalOf } from '../io.ts';
 import { parseLogLine, prettyLogLine } from '../log.ts';
 import { isComplete, resultBlock, resultObject } from '../result.ts';
 import { chanceOf, freeBytesAt, imagesOf, makeRunFolder, summaryOf } from '../run-folder.ts';
@@ -45,8 +51,7 @@ function checkWorkers(config: Config): void {
   if (config.minWorkers <= config.workers) return;
   throw new Failure(
     'bad-option',
-    `--min-workers ${config.minWorkers} is more than --workers ${config.workers}: the run would ` +
-      'wait for ever.',
+    `--min-workers ${config.minWorkers} is above --workers ${config.workers}: it would wait for ever.`,
   );
 }
 
@@ -155,6 +160,22 @@ async function train(asked: Config, context: CommandContext, signal: AbortSignal
   return signal.aborted ? 130 : 0;
 }
 
+/** Also of commands that stand for `train` with some flags. */
+export function prepareTrain(
+  args: readonly string[],
+  flags: GivenFlags,
+  context: CommandContext,
+): Job {
+  if (args[0] !== undefined) {
+    throw new Failure('bad-option', `unexpected "${args[0]}". A folder is --data ${args[0]}.`);
+  }
+  const config = withData(readConfig(flags).config);
+  checkWorkers(config);
+  checkOwnWorkers(config);
+  checkNats(config, context.io.env);
+  return (signal) => train(config, context, signal);
+}
+
 export const trainCommand: CommandSpec = {
   name: 'train',
   positional: '',
@@ -165,7 +186,7 @@ export const trainCommand: CommandSpec = {
       'the photographs in this folder',
       'train --data . --model resnet18 --size 64 --batch 128 --epochs 20 --knn',
     ],
-    ['exactly 12 steps, the result as JSON', 'train --data . --steps 12 --workers 4 --json'],
+    ['12 steps, the result as JSON', 'train --data . --steps 12 --workers 4 --json'],
     ['small images, the CIFAR recipe', 'train --data . --model resnet18-cifar --size 32'],
     ['stop early, then go on', 'train --data . --run runs/a --stop-at 5'],
     ['resume with other workers', 'train --data . --run runs/a --workers 3'],
@@ -175,14 +196,5 @@ export const trainCommand: CommandSpec = {
     command.option('--config <FILE>', 'YAML file of these options; flags win over it');
     declareOptions(command);
   },
-  prepare(args, flags, context) {
-    if (args[0] !== undefined) {
-      throw new Failure('bad-option', `unexpected "${args[0]}". A folder is --data ${args[0]}.`);
-    }
-    const config = withData(readConfig(flags).config);
-    checkWorkers(config);
-    checkOwnWorkers(config);
-    checkNats(config, context.io.env);
-    return (signal) => train(config, context, signal);
-  },
+  prepare: prepareTrain,
 };

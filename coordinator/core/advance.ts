@@ -3,11 +3,13 @@
  *
  *   gathering → [surveying →] computing → reducing → [auditing →] committing → computing → …
  *             → closing [→ surveying] → done
+ *   gathering → surveying → … → done (an evaluation)
  *
  * Pure: it copies the state it is given and never looks at a clock. A result that comes late, twice
  * or from an older life of the coordinator changes nothing, and the reason is said.
  */
 import { unreachable } from '../../shared/core/unreachable.ts';
+import { tellCollapse, watchCollapse } from './collapse.ts';
 import { fail } from './fail.ts';
 import { noteHeartbeat } from './deadlines.ts';
 import { assign } from './leases.ts';
@@ -19,7 +21,7 @@ import { acceptNode, leaseFailed, takeOffers, takeProgress } from './results.ts'
 import { speculate, watchDeadlines } from './speculation.ts';
 import type { CoreEvent, Effect, State, Turn } from './state.ts';
 import { copyState, lastStep, liveWorkers } from './state.ts';
-import { assignSurvey, finishChunk, openSurvey } from './survey.ts';
+import { allExtracted, assignSurvey, finishChunk, monitorIsDue, openSurvey } from './survey.ts';
 
 export function advance(before: State, event: CoreEvent): Turn {
   const state = copyState(before);
@@ -74,8 +76,8 @@ function react(state: State, event: CoreEvent, effects: Effect[], because: strin
       return committed(state, event.step, effects, because);
     case 'final-checkpoint-saved':
       return closed(state, effects, because);
-    case 'knn-measured':
-      return measured(state, effects, because);
+    case 'survey-used':
+      return surveyUsed(state, effects, because);
     case 'stop-requested':
       state.stopRequested = event.reason;
       because.push(`stop requested: ${event.reason}`);
@@ -96,11 +98,12 @@ function proceed(state: State, now: number, effects: Effect[], because: string[]
     const live = liveWorkers(state).length;
     if (live < state.plan.minWorkers) return;
     because.push(`${live} of at least ${state.plan.minWorkers} workers are live: the run begins`);
-    if (state.step >= lastStep(state.plan)) {
+    if (state.plan.surveys === undefined && state.step >= lastStep(state.plan)) {
       close(state, effects);
       return;
     }
-    if (state.knnBefore) openSurvey(state, 'train');
+    if (state.plan.surveys !== undefined) nextSurvey(state, effects, because);
+    else if (state.knnBefore) openSurvey(state, 'train');
     else openStep(state);
   }
   if (state.phase === 'surveying') assignSurvey(state, now, effects);
@@ -124,6 +127,10 @@ function stopNow(state: State, effects: Effect[], because: string[]): boolean {
   const { phase } = state;
   if (phase === 'committing' || phase === 'closing') return false;
   if (phase === 'done' || phase === 'failed') return false;
+  if (state.plan.surveys !== undefined) {
+    fail(state, 'interrupted', state.stopRequested ?? 'stopped', effects);
+    return true;
+  }
   if (phase === 'reducing' || phase === 'auditing') effects.push({ kind: 'discard-reduce' });
   because.push(`stopping after ${state.step} steps: ${state.stopRequested}`);
   state.survey = null;
@@ -131,13 +138,18 @@ function stopNow(state: State, effects: Effect[], because: string[]): boolean {
   return true;
 }
 
-function openStep(state: State): void {
-  state.phase = 'computing';
+/** Nothing of the step before is left: no lease, no result, no opinion. */
+function clearStep(state: State): void {
   state.finished = [];
   state.opinions = {};
   state.nonFinite = {};
   state.handedBack = {};
   for (const worker of Object.values(state.workers)) worker.lease = null;
+}
+
+function openStep(state: State): void {
+  state.phase = 'computing';
+  clearStep(state);
   drawAudit(state);
 }
 
@@ -180,6 +192,7 @@ function seal(state: State, effects: Effect[], because: string[]): void {
     }))
     .sort((a, b) => a.first - b.first);
   const workers = liveWorkers(state).length;
+  watchCollapse(state, leaves);
   effects.push({ kind: 'commit', step: state.step, leaves, workers, shares });
 }
 
@@ -203,6 +216,7 @@ function reduceBroken(
 function committed(state: State, step: number, effects: Effect[], because: string[]): void {
   if (state.phase !== 'committing' || step !== state.step) return;
   state.step = step + 1;
+  tellCollapse(state, effects);
   // Brought along while the step was being committed: of no use now.
   state.offers = [];
   because.push(`step ${step} is committed`);
@@ -211,7 +225,11 @@ function committed(state: State, step: number, effects: Effect[], because: strin
     return;
   }
   if (state.step % state.plan.checkpointEvery === 0) effects.push({ kind: 'checkpoint' });
-  openStep(state);
+  if (monitorIsDue(state.plan, state.step)) {
+    clearStep(state);
+    openSurvey(state, 'train');
+    because.push(`the features of step ${state.step} are measured before training goes on`);
+  } else openStep(state);
 }
 
 function close(state: State, effects: Effect[]): void {
@@ -222,7 +240,9 @@ function close(state: State, effects: Effect[]): void {
 function closed(state: State, effects: Effect[], because: string[]): void {
   if (state.phase !== 'closing') return;
   const whole = state.step >= state.plan.totalSteps;
-  if (whole && state.plan.knn && state.stopRequested === null && liveWorkers(state).length > 0) {
+  const { plan, stopRequested } = state;
+  const asked = plan.knn || (plan.monitorEvery ?? 0) > 0;
+  if (whole && asked && stopRequested === null && liveWorkers(state).length > 0) {
     openSurvey(state, 'finish');
     because.push('the last step is committed: the accuracy of the trained network is measured');
     return;
@@ -244,22 +264,37 @@ function featuresReady(
   event: Extract<CoreEvent, { kind: 'features-ready' }>,
   effects: Effect[],
 ): void {
-  if (event.generation !== state.plan.generation || state.phase !== 'surveying') return;
+  if (event.generation !== state.plan.generation || event.step !== state.step) return;
+  if (state.phase !== 'surveying' || event.work !== state.survey?.work) return;
   if (!finishChunk(state, event.worker, event.chunk)) return;
-  effects.push({ kind: 'measure-knn' });
+  effects.push({ kind: 'use-survey', work: event.work });
 }
 
-function measured(state: State, effects: Effect[], because: string[]): void {
+/** The next survey of an evaluation, or its end. */
+function nextSurvey(state: State, effects: Effect[], because: string[]): void {
+  const next = state.plan.surveys?.[state.surveyed];
+  if (next !== undefined) {
+    because.push(`the ${next.work} of ${next.images} images are extracted`);
+    openSurvey(state, 'next', next);
+    return;
+  }
+  state.phase = 'done';
+  effects.push({ kind: 'finish', stopped: false, because: allExtracted });
+}
+
+function surveyUsed(state: State, effects: Effect[], because: string[]): void {
   if (state.phase !== 'surveying' || state.survey === null) return;
   const after = state.survey.after;
   state.survey = null;
+  state.surveyed += 1;
+  if (after === 'next') return nextSurvey(state, effects, because);
   if (after === 'finish') {
     finish(state, effects);
     return;
   }
   state.knnBefore = false;
   openStep(state);
-  because.push('the accuracy of the untrained network is measured: training begins');
+  because.push(`the features of step ${state.step} are measured: training goes on`);
 }
 
 function tick(state: State, now: number, effects: Effect[], because: string[]): void {

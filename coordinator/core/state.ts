@@ -33,6 +33,24 @@ export interface Plan {
   seed: number;
   /** Share of the leaves that two workers compute before a commit, 0 to 1. */
   audit: number;
+  /** Measure the features after every so many steps; absent or 0: never. */
+  monitorEvery?: number;
+  /** Width d of z, where its std says whether the network collapses. */
+  outputWidth?: number;
+  /** An evaluation: what is extracted, one after the other, instead of training. */
+  surveys?: readonly SurveyPlan[];
+}
+
+/**
+ * What a survey asks of a chunk of images: pooled features in inference mode, or the batch-norm
+ * moments of the backbone in training mode, whole chunks only.
+ */
+export type SurveyWork = 'features' | 'moments';
+
+export interface SurveyPlan {
+  work: SurveyWork;
+  /** The first so many of the images. */
+  images: number;
 }
 
 /** One stage of the canary: a name and the hash of what this worker computed. */
@@ -184,18 +202,24 @@ export interface State {
   undecodable: Record<number, string[]>;
   /** Samples that nobody can decode: mid-gray for everyone. */
   gray: number[];
+  /** Steps in a row with a low std, whether that was told, and the last std·√d. */
+  collapse: { lowSteps: number; told: boolean; ratio: number };
   survey: Survey | null;
+  /** Surveys of the plan that are done. */
+  surveyed: number;
   /** Whether the measure before the first step is still to be made. */
   knnBefore: boolean;
   stopRequested: string | null;
 }
 
 export interface Survey {
+  work: SurveyWork;
   /** Worker that holds each chunk; null: open; '' : done. */
   chunks: (string | null)[];
   /** Workers that handed a chunk back: others try it first. */
   handedBack: Record<number, string[]>;
-  after: 'train' | 'finish';
+  /** `next`: the plan's next survey, or the end. */
+  after: 'train' | 'finish' | 'next';
 }
 
 /** Images in one feature lease: its answer fits one message at 2,048 features. */
@@ -257,12 +281,19 @@ export type CoreEvent = { now: number } & (
       /** The sample concerned, or null. */
       sample: number | null;
     }
-  | { kind: 'features-ready'; worker: string; generation: number; chunk: number }
+  | {
+      kind: 'features-ready';
+      worker: string;
+      generation: number;
+      step: number;
+      work: SurveyWork;
+      chunk: number;
+    }
   | { kind: 'reduced'; step: number }
   | { kind: 'reduce-broken'; step: number; worker: string; reason: string; hostile: boolean }
   | { kind: 'committed'; step: number }
   | { kind: 'final-checkpoint-saved' }
-  | { kind: 'knn-measured' }
+  | { kind: 'survey-used' }
   | { kind: 'stop-requested'; reason: string }
   | { kind: 'failed'; code: FailureCode; message: string }
   | { kind: 'tick' }
@@ -278,7 +309,7 @@ export type Effect =
   | { kind: 'adopt-class'; deviceClass: DeviceClass }
   | { kind: 'mark-mixed'; worker: string }
   | { kind: 'lease'; worker: string; step: number; node: NodeId; attempt: number; gray: number[] }
-  | { kind: 'survey-lease'; worker: string; chunk: number; gray: number[] }
+  | { kind: 'survey-lease'; worker: string; work: SurveyWork; chunk: number; gray: number[] }
   /** The lease ends before leaf `end` now; what is finished before it is handed in. */
   | { kind: 'shrink'; worker: string; attempt: number; end: number }
   /** The worker is asked to hand in what it has and to leave. */
@@ -302,8 +333,8 @@ export type Effect =
   | { kind: 'checkpoint' }
   /** Background; comes back as `final-checkpoint-saved`. */
   | { kind: 'final-checkpoint' }
-  /** Background; comes back as `knn-measured`. */
-  | { kind: 'measure-knn' }
+  /** Background; comes back as `survey-used`. Every chunk of the survey is in. */
+  | { kind: 'use-survey'; work: SurveyWork }
   | { kind: 'event'; body: EventBody; because: string }
   | { kind: 'finish'; stopped: boolean; because: string }
   | { kind: 'fail'; code: FailureCode; message: string };
@@ -343,7 +374,9 @@ export function initialState(
     handedBack: {},
     undecodable: {},
     gray: [],
+    collapse: { lowSteps: 0, told: false, ratio: 1 },
     survey: null,
+    surveyed: 0,
     knnBefore,
     stopRequested: null,
   };

@@ -1,23 +1,43 @@
 /**
- * The survey: features of every image, extracted by the workers through leases like any other
- * work, for the k-nearest-neighbour measure. It reads weights and changes nothing.
+ * The survey: features of every image (or batch-norm moments of chunks of them), extracted by the
+ * workers through leases like any other work. The k-nearest-neighbour measure uses it before, during
+ * and after training, an evaluation has nothing else. It reads weights and changes nothing.
  */
-import type { Effect, State } from './state.ts';
-import { liveWorkers, mayTry, surveyChunk } from './state.ts';
+import type { Effect, Plan, State, Survey, SurveyPlan } from './state.ts';
+import { mayTry, readyWorkers, surveyChunk } from './state.ts';
 
 const done = '';
 
-export function openSurvey(state: State, after: 'train' | 'finish'): void {
+/** The last word of an evaluation to its workers. */
+export const allExtracted = 'everything is extracted';
+
+/** Are the features of a network of so many steps to be measured, while training waits? */
+export function monitorIsDue({ monitorEvery = 0, knn }: Plan, step: number): boolean {
+  if (step === 0) return knn || monitorEvery > 0;
+  return monitorEvery > 0 && step % monitorEvery === 0;
+}
+
+/** Chunks of a survey. Moments of a short tail would weigh as much as those of a whole chunk. */
+export function chunksOf({ work, images }: SurveyPlan): number {
+  const chunks = images / surveyChunk;
+  return work === 'features' ? Math.ceil(chunks) : Math.max(1, Math.floor(chunks));
+}
+
+export function openSurvey(
+  state: State,
+  after: Survey['after'],
+  asked: SurveyPlan = { work: 'features', images: state.plan.samples },
+): void {
   state.phase = 'surveying';
-  const chunks = Math.ceil(state.plan.samples / surveyChunk);
-  state.survey = { chunks: new Array<string | null>(chunks).fill(null), handedBack: {}, after };
+  const chunks = new Array<string | null>(chunksOf(asked)).fill(null);
+  state.survey = { work: asked.work, chunks, handedBack: {}, after };
 }
 
 /** Feature leases for every idle worker. */
 export function assignSurvey(state: State, now: number, effects: Effect[]): void {
   const survey = state.survey;
   if (survey === null) return;
-  for (const worker of liveWorkers(state)) {
+  for (const worker of readyWorkers(state)) {
     if (worker.survey !== null || worker.lease !== null) continue;
     const chunk = survey.chunks.findIndex(
       (holder, i) => holder === null && mayTry(state, worker.id, survey.handedBack[i]),
@@ -25,7 +45,8 @@ export function assignSurvey(state: State, now: number, effects: Effect[]): void
     if (chunk < 0) continue;
     survey.chunks[chunk] = worker.id;
     worker.survey = { chunk, since: now };
-    effects.push({ kind: 'survey-lease', worker: worker.id, chunk, gray: [...state.gray] });
+    const { work } = survey;
+    effects.push({ kind: 'survey-lease', worker: worker.id, work, chunk, gray: [...state.gray] });
   }
 }
 

@@ -76,6 +76,13 @@ function* piecesOf(parts: Part[]): Iterable<Uint8Array> {
   if (held > 0) yield Buffer.concat(small);
 }
 
+/** The digest that a checkpoint of this state has, or would have. */
+export function digestOf(architecture: Architecture, copy: ModelCopy, step: number): string {
+  const hash = createHash('sha256');
+  for (const piece of piecesOf(partsOf(architecture, copy, step))) hash.update(piece);
+  return hash.digest('hex');
+}
+
 export interface CheckpointRequest {
   folder: string;
   generation: number;

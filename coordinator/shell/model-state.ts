@@ -5,6 +5,7 @@
  * is given up before its commit therefore costs nothing, and a file that is being written from the
  * current copy stays true until the swap after the next.
  */
+import { createHash } from 'node:crypto';
 import type { Architecture } from '../../shared/core/architecture-types.ts';
 import { initialStatistics, initialWeights } from '../../shared/core/initialise.ts';
 import { sha256Of } from '../../shared/adapters/fingerprint.ts';
@@ -51,6 +52,18 @@ export function hashesOf(copy: ModelCopy): StateHashes {
     momentum: sha256Of(bytesOf(copy.momentum)),
     statistics: sha256Of(bytesOf(copy.statistics)),
   };
+}
+
+/** SHA-256 over the encoder's weights and running statistics, tensor by tensor, hex. */
+export function backboneHash(architecture: Architecture, copy: ModelCopy): string {
+  const hash = createHash('sha256');
+  const add = (specs: Architecture['parameters'], flat: Float32Array) => {
+    for (const { name, offset, length } of specs)
+      if (name.startsWith('encoder.')) hash.update(bytesOf(flat.subarray(offset, offset + length)));
+  };
+  add(architecture.parameters, copy.weights);
+  add(architecture.statistics, copy.statistics);
+  return hash.digest('hex');
 }
 
 /** Step 0: drawn weights, momentum +0, statistics 0 and 1. */

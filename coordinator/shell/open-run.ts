@@ -14,6 +14,7 @@ import {
 import type { EventBody } from '../../shared/core/events.ts';
 import { eventsVersion } from '../../shared/core/events.ts';
 import { Failure } from '../../shared/core/failures.ts';
+import { labelled } from '../../shared/core/labels.ts';
 import type { Method } from '../../shared/core/method.ts';
 import type { LeftOut, Sample } from '../../shared/core/sample.ts';
 import { splitSamples } from '../../shared/core/split.ts';
@@ -87,7 +88,7 @@ async function newRun(
   const index = await dataset.index(({ done, total }) => onIndex(done, total), signal);
   const run: RunRecord = {
     version: 1,
-    method: methodOf(config, index.samples.length),
+    method: methodOf(config, index.samples.length, classesFor(config, index.samples)),
     fingerprint: index.fingerprint,
     samples: index.samples.length,
     deviceClass: null,
@@ -97,9 +98,24 @@ async function newRun(
   return { run, ...parts(index.samples, run.method), leftOut: index.leftOut };
 }
 
+/** Names of the classes where they are learned from. Throws `data-unlabelled` where there are none. */
+function classesFor({ objective, data }: Config, samples: readonly Sample[]): string[] {
+  if (objective !== 'supervised') return [];
+  const labels = labelled(samples);
+  if (labels !== null) return labels.names;
+  throw new Failure(
+    'data-unlabelled',
+    `a supervised run needs classes: the first folder of each path of ${data} must name one, and ` +
+      'there must be two or more. Sort the images into such folders',
+  );
+}
+
 async function knownRun(config: Config, folder: string, run: RunRecord): Promise<Contents> {
   const samples = await readSamples(folder, run);
-  const differences = methodDifference(run.method, methodOf(config, samples.length));
+  const differences = methodDifference(
+    run.method,
+    methodOf(config, samples.length, classesFor(config, samples)),
+  );
   if (differences.length > 0)
     throw new Failure(
       'other-method',
@@ -143,6 +159,7 @@ export function describeRun(context: RunContext): EventBody {
     batch: run.method.batch,
     microBatch: run.method.microBatch,
     model: run.method.model,
+    objective: run.method.objective,
     outputWidth: model.architecture.outputWidth,
     data: config.data ?? '',
   };

@@ -19,11 +19,10 @@ import type { RunRecord } from './run-folder.ts';
 import type { StepMeter } from './step-meter.ts';
 import type { WorkerLink } from './worker-link.ts';
 
-export interface RunContext {
-  folder: string;
+/** What workers are served from, in a run that trains as in an evaluation. */
+export interface Served {
   /** The run's name: the folder's last part. */
   name: string;
-  config: Config;
   plan: Plan;
   run: RunRecord;
   samples: Sample[];
@@ -31,6 +30,18 @@ export interface RunContext {
   model: ModelState;
   /** What the open step makes, for workers that fetch it meanwhile. */
   early: EarlyWeights;
+  meter: StepMeter;
+  door: Door;
+  links: Map<string, WorkerLink>;
+  /** Samples by content hash; made when the first one is asked for. */
+  byHash: Map<string, Sample> | null;
+  /** What workers sent of the survey in progress, as `survey-features.ts` lays it out. */
+  survey: Float32Array | null;
+}
+
+export interface RunContext extends Served {
+  folder: string;
+  config: Config;
   arithmetic: Arithmetic;
   /** Null until the device class, and with it the identity, is known. */
   ledger: LedgerFile | null;
@@ -41,13 +52,6 @@ export interface RunContext {
   publisher: EventPublisher | null;
   /** Committed steps that are computed again after a conviction, or null. */
   review: Review | null;
-  meter: StepMeter;
-  door: Door;
-  links: Map<string, WorkerLink>;
   /** Settles when the checkpoint that is being written lies there. */
   saving: Promise<unknown>;
-  /** Samples by content hash; made when the first one is asked for. */
-  byHash: Map<string, Sample> | null;
-  /** Features of the survey in progress, [samples, featureWidth]. */
-  features: Float32Array | null;
 }

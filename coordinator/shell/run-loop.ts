@@ -7,10 +7,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asFailure, Failure, failures } from '../../shared/core/failures.ts';
 import { unreachable } from '../../shared/core/unreachable.ts';
+import { featureStd } from '../../shared/core/feature-statistics.ts';
 import type { EventBody } from '../../shared/core/events.ts';
+import { labelsOf } from '../../shared/core/labels.ts';
 import { recordEvent } from './record-event.ts';
 import { advance } from '../core/advance.ts';
-import { type CoreEvent, type Effect, type State, surveyChunk } from '../core/state.ts';
+import type { CoreEvent, Effect, State } from '../core/state.ts';
 import { adoptClass, commitStep } from './commit.ts';
 import {
   drawPicture,
@@ -20,12 +22,12 @@ import {
 } from './save-checkpoint.ts';
 import { type NodeSource, type ReduceProgress, reduceStep, WorkerGone } from './reducer.ts';
 import type { Reduced } from './step-arithmetic.ts';
-import { heartbeatMs } from '../../shared/wire/limits.ts';
 import type { ConverseResponse } from '../../shared/wire/messages.ts';
 import type { RunContext } from './run-context.ts';
 import { reviewConvict } from './review.ts';
 import { checkFence, writeRun } from './run-folder.ts';
-import { labelsOf, measureKnn } from './survey-features.ts';
+import { measureKnn } from './survey-features.ts';
+import { tellWorker } from './worker-effects.ts';
 import { learningRates } from '../../shared/core/schedule.ts';
 
 export type Ended =
@@ -127,33 +129,13 @@ export function startRunLoop(
     const { links, plan, model } = context;
     switch (effect.kind) {
       case 'welcome':
-        links.get(effect.worker)?.send({
-          welcome: {
-            generation: plan.generation,
-            run: context.name,
-            method: JSON.stringify(context.run.method),
-            fingerprint: context.run.fingerprint,
-            samples: plan.samples,
-            heartbeatMs,
-            step: state.step,
-            session: links.get(effect.worker)?.session ?? '',
-            protoVersion: effect.protoVersion,
-          },
-        });
-        return;
       case 'admit':
-        links.get(effect.worker)?.send({ admitted: { identity: context.run.identity ?? '' } });
-        return;
-      case 'refuse': {
-        const { code, message } = effect;
-        links.get(effect.worker)?.send({
-          refused: { code, message, remedy: failures[code].remedy },
-        });
-        dropLink(effect.worker, message);
-        return;
-      }
+      case 'refuse':
       case 'disconnect':
-        dropLink(effect.worker, effect.reason);
+      case 'survey-lease':
+      case 'drain':
+      case 'release':
+        tellWorker(context, effect, state.step);
         return;
       case 'adopt-class':
         await adoptClass(context, effect.deviceClass, record);
@@ -185,21 +167,6 @@ export function startRunLoop(
           },
         });
         return;
-      case 'survey-lease': {
-        const width = model.architecture.featureWidth;
-        context.features ??= new Float32Array(plan.samples * width);
-        links.get(effect.worker)?.send({
-          surveyLease: {
-            generation: plan.generation,
-            step: model.step,
-            chunk: effect.chunk,
-            chunkSize: surveyChunk,
-            weightsHash: model.hashes.weights,
-            gray: effect.gray,
-          },
-        });
-        return;
-      }
       case 'reduce':
         startReduce(effect);
         return;
@@ -217,13 +184,6 @@ export function startRunLoop(
         links.get(effect.worker)?.send({ shrink: { generation: plan.generation, attempt, end } });
         return;
       }
-      case 'drain':
-        links.get(effect.worker)?.send({ drain: { reason: 'it is asked to leave' } });
-        return;
-      case 'release':
-        links.get(effect.worker)?.send({ released: {} });
-        dropLink(effect.worker, 'it was drained');
-        return;
       case 'review':
         if (await reviewConvict(context, effect.convict)) rewind = true;
         return;
@@ -252,10 +212,12 @@ export function startRunLoop(
           return { kind: 'final-checkpoint-saved' };
         });
         return;
-      case 'measure-knn':
+      case 'use-survey':
         background(async () => {
           await measure();
-          return { kind: 'knn-measured' };
+          // The measure's time is not the next step's.
+          stepOpened = performance.now();
+          return { kind: 'survey-used' };
         });
         return;
       case 'event':
@@ -283,11 +245,6 @@ export function startRunLoop(
   function withPath(body: EventBody): EventBody {
     if (body.kind !== 'sample-undecodable') return body;
     return { ...body, path: context.samples[body.sample]?.path ?? '' };
-  }
-
-  function dropLink(id: string, reason: string): void {
-    context.links.get(id)?.close(reason);
-    context.links.delete(id);
   }
 
   /** Sends a last word to every worker and gives it a moment to travel. */
@@ -339,8 +296,8 @@ export function startRunLoop(
   }
 
   async function measure(): Promise<void> {
-    const { features, samples, run, model } = context;
-    context.features = null;
+    const { survey: features, samples, run, model } = context;
+    context.survey = null;
     const labels = labelsOf(samples);
     if (features === null || labels === null) return;
     const result = await measureKnn(
@@ -350,12 +307,19 @@ export function startRunLoop(
       run.method.seed,
     );
     const { accuracy, standardError, queries, references } = result;
+    const { featureWidth } = model.architecture;
+    const stdRatio = featureStd(features, featureWidth) * Math.sqrt(featureWidth);
     await record(
-      { kind: 'knn-measured', accuracy, standardError, queries, references },
-      model.step === 0
-        ? 'the untrained network is what training has to beat'
-        : 'the last step is committed',
+      { kind: 'knn-measured', accuracy, standardError, queries, references, stdRatio },
+      measuredBecause(),
     );
+  }
+
+  function measuredBecause(): string {
+    const { step } = context.model;
+    if (step === 0) return 'the untrained network is what training has to beat';
+    if (step >= context.plan.totalSteps) return 'the last step is committed';
+    return `--monitor-every ${context.plan.monitorEvery} asks for it after step ${step}`;
   }
 
   async function finish(stopped: boolean, because: string): Promise<void> {

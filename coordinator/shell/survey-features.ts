@@ -1,5 +1,5 @@
 /**
- * The k-nearest-neighbour measure of a network, from the features that workers extracted.
+ * What a survey collects, and the k-nearest-neighbour measure of a network from its features.
  *
  * Queries are the last 15 % of π(seed, 0), references the rest (NUMERICS 3); k = 20, T = 0.07,
  * cosine similarity (Wu et al. 2018, as in the SimSiam authors' monitor).
@@ -13,8 +13,10 @@ import {
   normaliseRows,
 } from '../../shared/core/knn.ts';
 import { permutation } from '../../shared/core/permutation.ts';
-import type { Sample } from '../../shared/core/sample.ts';
 import { shareCount } from '../../shared/core/split.ts';
+import { surveyChunk, type SurveyWork } from '../core/state.ts';
+import { chunksOf } from '../core/survey.ts';
+import type { Served } from './run-context.ts';
 
 const neighbours = 20;
 const temperature = 0.07;
@@ -22,12 +24,32 @@ const queryShare = 0.15;
 /** Features of more images than this are not kept in memory. */
 export const surveyImagesMax = 100_000;
 
-/** One number a class, in the order of the names; null where the data has no classes. */
-export function labelsOf(samples: readonly Sample[]): number[] | null {
-  const names = [...new Set(samples.map((s) => s.label))].sort();
-  if (names.includes(null) || names.length < 2) return null;
-  const numbers = new Map(names.map((name, i) => [name, i]));
-  return samples.map((s) => numbers.get(s.label) ?? 0);
+/** Where the answer to one chunk lies in what a survey collects, f32 values. */
+export interface SurveyPart {
+  offset: number;
+  /** 0 where there is no such chunk. */
+  length: number;
+}
+
+/** [samples, featureWidth], or [chunks, statisticCount]: the answers of all chunks, end to end. */
+export function surveyLength(served: Served, work: SurveyWork): number {
+  const { architecture } = served.model;
+  const { samples, surveys } = served.plan;
+  if (work === 'features') return samples * architecture.featureWidth;
+  const images = surveys?.find((asked) => asked.work === work)?.images ?? samples;
+  return chunksOf({ work, images }) * architecture.statisticCount;
+}
+
+export function surveyPart(served: Served, work: SurveyWork, chunk: number): SurveyPart {
+  const { architecture } = served.model;
+  if (work === 'moments') {
+    const length = architecture.statisticCount;
+    return { offset: chunk * length, length };
+  }
+  const width = architecture.featureWidth;
+  const first = chunk * surveyChunk;
+  const images = Math.min(surveyChunk, served.plan.samples - first);
+  return { offset: first * width, length: Math.max(0, images) * width };
 }
 
 /** Which samples ask and which are asked. */

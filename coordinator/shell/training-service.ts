@@ -29,10 +29,12 @@ import type {
 import { bytesOf, copyFloats } from '../../shared/wire/tensors.ts';
 import type { Sample } from '../../shared/core/sample.ts';
 import { samplesToJsonl } from '../../shared/wire/samples.ts';
-import { surveyChunk } from '../core/state.ts';
-import type { RunContext } from './run-context.ts';
-import type { RunLoop } from './run-loop.ts';
+import type { Served } from './run-context.ts';
+import { surveyPart } from './survey-features.ts';
+import type { RunLoop as WholeLoop } from './run-loop.ts';
 import { WorkerLink } from './worker-link.ts';
+
+type RunLoop = Pick<WholeLoop, 'dispatch' | 'state' | 'backlog' | 'calm'>;
 
 /** A stream that has not said who it is by then is closed, milliseconds. */
 const introductionMs = 10_000;
@@ -51,7 +53,7 @@ const refusal = (code: FailureCode, message: string): grpc.ServiceError =>
   });
 
 export function trainingService(
-  context: RunContext,
+  context: Served,
   loop: () => RunLoop,
 ): grpc.UntypedServiceImplementation {
   return {
@@ -107,7 +109,7 @@ function isSession(link: WorkerLink, told: string): boolean {
 }
 
 /** Sends workers away whose token was revoked or has expired since they joined. */
-export function turnAwayRevoked(context: RunContext, loop: RunLoop): void {
+export function turnAwayRevoked(context: Served, loop: RunLoop): void {
   for (const link of [...context.links.values()]) {
     const reason = context.door.fault(link.caller);
     if (reason !== null) turnAway(context, loop, link, 'unauthenticated', reason);
@@ -116,7 +118,7 @@ export function turnAwayRevoked(context: RunContext, loop: RunLoop): void {
 
 /** Ends a worker's part with a word to it. */
 function turnAway(
-  context: RunContext,
+  context: Served,
   loop: RunLoop,
   link: WorkerLink,
   code: FailureCode,
@@ -130,7 +132,7 @@ function turnAway(
 }
 
 function converse(
-  context: RunContext,
+  context: Served,
   loop: RunLoop,
   call: grpc.ServerDuplexStream<ConverseRequest, ConverseResponse>,
 ): void {
@@ -217,7 +219,7 @@ function converse(
 }
 
 /** One message of a worker that has joined. */
-function take(context: RunContext, loop: RunLoop, worker: string, message: ConverseRequest): void {
+function take(context: Served, loop: RunLoop, worker: string, message: ConverseRequest): void {
   if (message.heartbeat) {
     const { attempt, done } = message.heartbeat;
     loop.dispatch({ kind: 'heartbeat', worker, attempt, done });
@@ -247,7 +249,7 @@ function take(context: RunContext, loop: RunLoop, worker: string, message: Conve
 
 const isHash = (text: string) => /^[0-9a-f]{64}$/.test(text);
 
-function takeReady(context: RunContext, loop: RunLoop, worker: string, ready: ReadyMessage): void {
+function takeReady(context: Served, loop: RunLoop, worker: string, ready: ReadyMessage): void {
   const stages = ready.stages.map(({ name, sha256 }) => ({ name, sha256 }));
   const plausible =
     stages.length <= stagesMax &&
@@ -286,27 +288,30 @@ function takeNode(loop: RunLoop, worker: string, message: NodeReadyMessage): voi
 }
 
 function takeFeatures(
-  context: RunContext,
+  context: Served,
   loop: RunLoop,
   worker: string,
   message: FeaturesReadyMessage,
 ): void {
-  const { generation, chunk, features } = message;
-  const width = context.model.architecture.featureWidth;
-  const images = Math.min(surveyChunk, context.plan.samples - chunk * surveyChunk);
-  const whole = images > 0 && features.length === 4 * width * images;
+  const { generation, step, chunk, features } = message;
+  const { survey, workers } = loop.state;
+  // It holds no chunk: this one was given to another, and its survey may be over.
+  if (survey === null || !workers[worker]?.survey) return;
+  const { work } = survey;
+  const { offset, length } = surveyPart(context, work, chunk);
+  const asked = message.work === work && step === loop.state.step && chunk < survey.chunks.length;
+  const whole = asked && length > 0 && features.length === 4 * length;
   if (!whole || crc32(features) !== message.crc32) {
     const reason = 'the features that it sent are not what was asked for';
     loop.dispatch({ kind: 'worker-lost', worker, reason });
     return;
   }
-  if (context.features !== null)
-    copyFloats(features, context.features, chunk * surveyChunk * width);
-  loop.dispatch({ kind: 'features-ready', worker, generation, chunk });
+  if (context.survey !== null) copyFloats(features, context.survey, offset);
+  loop.dispatch({ kind: 'features-ready', worker, generation, step, work, chunk });
 }
 
 function pushGradients(
-  context: RunContext,
+  context: Served,
   call: grpc.ServerDuplexStream<BucketMessage, BucketWish>,
 ): void {
   const worker = String(call.metadata.get('worker')[0] ?? '');
@@ -330,10 +335,7 @@ interface PullWeightsRequest {
 
 const stale = () => refusal('stale-generation', 'these weights are not current any more');
 
-async function* pullWeights(
-  context: RunContext,
-  weightsHash: string,
-): AsyncGenerator<WeightsChunk> {
+async function* pullWeights(context: Served, weightsHash: string): AsyncGenerator<WeightsChunk> {
   const { model } = context;
   if (weightsHash !== model.hashes.weights) throw stale();
   const copy = model.current;
@@ -356,7 +358,7 @@ async function* pullWeights(
 
 /** What the open step makes, piece by piece while it is made. */
 async function* followWeights(
-  { early, meter, model }: RunContext,
+  { early, meter, model }: Served,
   step: number,
   call: grpc.ServerWritableStream<PullWeightsRequest, WeightsChunk>,
 ): AsyncGenerator<WeightsChunk> {
@@ -373,14 +375,14 @@ async function* followWeights(
   }
 }
 
-async function* listSamples(context: RunContext): AsyncGenerator<{ lines: string }> {
+async function* listSamples(context: Served): AsyncGenerator<{ lines: string }> {
   const { samples } = context;
   for (let at = 0; at < samples.length; at += 1000)
     yield { lines: samplesToJsonl(samples.slice(at, at + 1000)) };
 }
 
 async function* fetchSample(
-  context: RunContext,
+  context: Served,
   call: grpc.ServerWritableStream<{ sha256: string }, unknown>,
 ): AsyncGenerator<{ data: Uint8Array }> {
   const { sha256 } = call.request;

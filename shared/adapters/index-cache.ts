@@ -21,7 +21,7 @@ const worthKeeping = 200;
 const settledMs = 2000;
 
 /** Read when this module is loaded: a worker drops most of its environment later. */
-const userCache = process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache');
+export const userCache: string = process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache');
 
 /** Where indexes are kept unless somebody says otherwise. */
 export const indexCacheFolder: string = join(userCache, 'tandem', 'index');

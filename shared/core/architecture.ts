@@ -23,6 +23,8 @@ export interface NetworkPlan {
   projector: readonly number[];
   /** Hidden width of the predictor. */
   predictorHidden: number;
+  /** Supervised: classes of the one linear layer that stands in the place of both heads. */
+  classes?: number;
 }
 
 /** A residual block's place and shape: what both the tensor list and the forward pass walk over. */
@@ -41,7 +43,7 @@ export interface BlockPlan {
 const depthsOf = { 18: [2, 2, 2, 2], 34: [3, 4, 6, 3], 50: [3, 4, 6, 3] } as const;
 
 /** The plan of a named model (SimSiam's heads: 3-layer projector; 2 layers in the CIFAR recipe). */
-export function networkPlan(model: ModelName): NetworkPlan {
+export function networkPlan(model: ModelName, classes?: number): NetworkPlan {
   const cifar = model.endsWith('-cifar');
   const size = model.startsWith('resnet18') ? 18 : model.startsWith('resnet34') ? 34 : 50;
   const block = size === 50 ? 'bottleneck' : 'basic';
@@ -53,6 +55,7 @@ export function networkPlan(model: ModelName): NetworkPlan {
     stem: cifar ? 'cifar' : 'imagenet',
     projector: cifar ? [2048, 2048] : [features, features, 2048],
     predictorHidden: 512,
+    ...(classes === undefined ? {} : { classes }),
   };
 }
 
@@ -81,9 +84,9 @@ export function featureWidthOf(plan: NetworkPlan): number {
   return blocksOf(plan).at(-1)?.outputs ?? plan.width;
 }
 
-/** The tensors of a named model. */
-export function architecture(model: ModelName): Architecture {
-  return architectureOf(networkPlan(model));
+/** The tensors of a named model, with SimSiam's heads, or with a classifier of so many classes. */
+export function architecture(model: ModelName, classes?: number): Architecture {
+  return architectureOf(networkPlan(model, classes));
 }
 
 /** The tensors of a plan, sorted by name, with their offsets. */
@@ -139,6 +142,23 @@ export function architectureOf(plan: NetworkPlan): Architecture {
 
   const featureWidth = featureWidthOf(plan);
   let width = featureWidth;
+  const laidOut = (outputWidth: number): Architecture => {
+    const [placedParameters, parameterCount] = place(parameters);
+    const [placedStatistics, statisticCount] = place(statistics);
+    return {
+      featureWidth,
+      outputWidth,
+      parameters: placedParameters,
+      parameterCount,
+      statistics: placedStatistics,
+      statisticCount,
+    };
+  };
+  if (plan.classes !== undefined) {
+    linear('classifier', featureWidth, plan.classes, true);
+    // The std of a supervised step is that of the features.
+    return laidOut(featureWidth);
+  }
   for (const [i, outputs] of plan.projector.entries()) {
     linear(`projector.${3 * i}`, width, outputs, false);
     batchNorm(
@@ -151,17 +171,7 @@ export function architectureOf(plan: NetworkPlan): Architecture {
   linear('predictor.0', width, plan.predictorHidden, false);
   batchNorm('predictor.1', plan.predictorHidden);
   linear('predictor.3', plan.predictorHidden, width, true);
-
-  const [placedParameters, parameterCount] = place(parameters);
-  const [placedStatistics, statisticCount] = place(statistics);
-  return {
-    featureWidth,
-    outputWidth: width,
-    parameters: placedParameters,
-    parameterCount,
-    statistics: placedStatistics,
-    statisticCount,
-  };
+  return laidOut(width);
 }
 
 /** The parameters of an architecture by name. */

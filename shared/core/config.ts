@@ -8,7 +8,7 @@
  */
 import { isLoopback, parseAddress } from './address.ts';
 import { Failure } from './failures.ts';
-import type { Backend, ModelName, Precision } from './method.ts';
+import type { Backend, ModelName, ObjectiveName, Precision } from './method.ts';
 import { didYouMean } from './nearest.ts';
 import { camelCase, optionNames, optionTable } from './option-table.ts';
 import {
@@ -38,6 +38,7 @@ export interface Config {
   /** A folder or `synthetic`; null only where a command needs none. */
   data: string | null;
   model: ModelName;
+  objective: ObjectiveName;
   size: number;
   batch: number;
   microBatch: number;
@@ -60,6 +61,7 @@ export interface Config {
   checkpointEvery: number;
   stopAt: number | null;
   knn: boolean;
+  monitorEvery: number | null;
   run: string | null;
   /** A server's address, or `auto`. */
   nats: string | null;

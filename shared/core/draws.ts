@@ -24,6 +24,10 @@ export const purposes = {
   knn: 10,
   synthetic: 11,
   validation: 12,
+  probe: 13,
+  probeOrder: 14,
+  probeSplit: 15,
+  probeStop: 16,
 } as const;
 export type Purpose = keyof typeof purposes;
 

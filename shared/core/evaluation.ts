@@ -70,6 +70,14 @@ export interface KnnProtocol {
   standardised: boolean;
 }
 
+/** The network's own classifier, of a supervised run. */
+export interface ClassifierProtocol {
+  name: 'classifier';
+  standardised: false;
+}
+
+export type Protocol = LinearProtocol | KnnProtocol | ClassifierProtocol;
+
 export interface ClassResult {
   label: string;
   /** Images of the class that were measured. */
@@ -91,7 +99,7 @@ export interface ProbeResult {
 
 export interface Evaluation {
   version: number;
-  kind: 'linear' | 'knn';
+  kind: 'linear' | 'knn' | 'classifier';
   accuracy: number;
   standardError: number;
   seedError: number;
@@ -104,13 +112,13 @@ export interface Evaluation {
   digest: string;
   checkpoint: EvaluatedCheckpoint;
   data: EvaluatedData;
-  protocol: LinearProtocol | KnnProtocol;
-  /** One a seed; empty for kNN, which draws nothing. */
+  protocol: Protocol;
+  /** One a seed; empty for kNN and a classifier, which draw nothing. */
   probes: ProbeResult[];
   /** Mean over channels of the unbiased standard deviation of features divided by their length. */
   featureStd: number;
   featureWidth: number;
-  /** SHA-256 over the features (f32, little-endian), images in the order of the data set, hex. */
+  /** SHA-256 over the features of all images (f32, little-endian), in the data set's order, hex. */
   features: string;
   /** What computed the features. */
   device: string;
@@ -128,7 +136,7 @@ export function asEvaluation(value: unknown): Evaluation | null {
     typeof found === 'object' &&
     found !== null &&
     found.version === evaluationVersion &&
-    (found.kind === 'linear' || found.kind === 'knn') &&
+    ['linear', 'knn', 'classifier'].includes(found.kind ?? '') &&
     Number.isFinite(found.accuracy) &&
     Number.isFinite(found.standardError) &&
     Array.isArray(found.perClass) &&

@@ -67,6 +67,8 @@ export type EventBody =
       batch: number;
       microBatch: number;
       model: string;
+      /** Absent in earlier releases, which knew SimSiam alone. */
+      objective?: string;
       outputWidth: number;
       data: string;
     }

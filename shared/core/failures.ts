@@ -37,6 +37,7 @@ export const failures = {
   'data-empty': { remedy: 'stop', exit: 66, status: 'FAILED_PRECONDITION' },
   'data-damaged': { remedy: 'stop', exit: 65, status: 'DATA_LOSS' },
   'download-failed': { remedy: 'retry', exit: 69, status: 'UNAVAILABLE' },
+  'data-unlabelled': { remedy: 'stop', exit: 65, status: 'FAILED_PRECONDITION' },
   'data-changed': { remedy: 'stop', exit: 65, status: 'FAILED_PRECONDITION' },
   'sample-undecodable': { remedy: 'retry', exit: 65, status: 'DATA_LOSS' },
   'sample-unavailable': { remedy: 'retry', exit: 66, status: 'NOT_FOUND' },

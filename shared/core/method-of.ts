@@ -45,10 +45,15 @@ export function trainingCount(config: Config, sampleCount: number): number {
 /**
  * The method of a config for a data set of `sampleCount` images, held-out ones included.
  *
+ * `classes`: their names, which a supervised method needs (without, it only stands for a comparison).
  * Throws `data-empty` without images and `bad-option` where the batch is larger than the data.
  */
-export function methodOf(config: Config, sampleCount: number): Method {
-  const { batch, microBatch, model, size } = config;
+export function methodOf(
+  config: Config,
+  sampleCount: number,
+  classes: readonly string[] = [],
+): Method {
+  const { batch, microBatch, model, objective, size } = config;
   if (sampleCount < 1) {
     throw new Failure('data-empty', 'the data set holds no images: check --data.');
   }
@@ -68,7 +73,8 @@ export function methodOf(config: Config, sampleCount: number): Method {
   const cifar = model.endsWith('-cifar');
   return {
     numericsVersion,
-    objective: 'simsiam',
+    objective,
+    ...(objective === 'supervised' ? { classes: [...classes] } : {}),
     model,
     size,
     canvas: 2 * size,
@@ -77,7 +83,7 @@ export function methodOf(config: Config, sampleCount: number): Method {
     seed: config.seed,
     totalSteps: totalStepsOf(config, seen),
     ...(config.validation === 0 ? {} : { validation: config.validation }),
-    learningRate: config.learningRate ?? (cifar ? 0.03 : 0.05),
+    learningRate: config.learningRate ?? (objective === 'supervised' ? 0.1 : cifar ? 0.03 : 0.05),
     warmupSteps: 0,
     momentum: 0.9,
     weightDecay: config.weightDecay ?? (cifar ? 5e-4 : 1e-4),
@@ -100,6 +106,7 @@ export function operationOf(config: Config): Operation {
     checkpointEvery: config.checkpointEvery,
     stopAt: config.stopAt,
     knn: config.knn,
+    monitorEvery: config.monitorEvery,
     run: config.run,
     nats: config.nats,
     listen: config.listen,

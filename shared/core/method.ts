@@ -27,6 +27,10 @@ export type ModelName = (typeof modelNames)[number];
 export const precisions = ['f32', 'tf32', 'bf16'] as const;
 export type Precision = (typeof precisions)[number];
 
+/** What is trained for: SimSiam's loss without labels, or cross-entropy with them. */
+export const objectives = ['simsiam', 'supervised'] as const;
+export type ObjectiveName = (typeof objectives)[number];
+
 /** Augmentation of the reference recipe (SimSiam, section 3; facebookresearch/simsiam). */
 export interface AugmentationMethod {
   /** Share of the image's area that a crop takes, [least, most]. */
@@ -49,7 +53,9 @@ export interface AugmentationMethod {
 
 export interface Method {
   numericsVersion: number;
-  objective: 'simsiam';
+  objective: ObjectiveName;
+  /** Supervised: the names of the classes, in the order of their numbers; else absent. */
+  classes?: readonly string[];
   model: ModelName;
   /** Side of a view, pixels. */
   size: number;
@@ -86,14 +92,16 @@ export interface Operation {
   backend: Backend | 'auto';
   requireGpu: boolean;
   mixedDevices: boolean;
-  /** Steps between checkpoints. */
   /** Share of the micro-batches that two workers compute, 0 to 1. */
   audit: number;
+  /** Steps between checkpoints. */
   checkpointEvery: number;
   /** Stop (with a checkpoint) once this many steps are committed; null: at the end. */
   stopAt: number | null;
   /** Measure k-nearest-neighbour accuracy before the first and after the last step. */
   knn: boolean;
+  /** Steps between measures of the features; null: none. */
+  monitorEvery: number | null;
   run: string | null;
   nats: string | null;
   /** HOST:PORT; port 0 takes a free one. */

@@ -5,7 +5,7 @@
  * is the field of `Config`. Defaults stand here and nowhere else; null means "decided elsewhere"
  * and `help` says where.
  */
-import { modelNames, precisions } from './method.ts';
+import { modelNames, objectives, precisions } from './method.ts';
 
 export type OptionKind =
   | { kind: 'whole'; least: number; most: number }
@@ -49,6 +49,14 @@ export const optionTable: readonly OptionSpec[] = [
     'folder of images or archives, one archive, or "synthetic"',
   ),
   row('method', 'model', 'NAME', 'resnet18', { kind: 'choice', of: modelNames }, 'the encoder'),
+  row(
+    'method',
+    'objective',
+    'NAME',
+    'simsiam',
+    { kind: 'choice', of: objectives },
+    'simsiam: without labels; supervised: cross-entropy with the first folder of each path',
+  ),
   row('method', 'size', 'PIXELS', 64, whole(8, 1024), 'side of a view'),
   row('method', 'batch', 'IMAGES', 128, whole(2, 1_048_576), 'global batch B'),
   row('method', 'micro-batch', 'IMAGES', 32, whole(2, 16_384), 'm, of which B is a multiple'),
@@ -124,6 +132,14 @@ export const optionTable: readonly OptionSpec[] = [
   ),
   row('operation', 'stop-at', 'STEP', null, whole(1, 1_000_000_000), 'stop early; can be resumed'),
   row('operation', 'knn', '', false, { kind: 'switch' }, 'kNN accuracy before and after'),
+  row(
+    'operation',
+    'monitor-every',
+    'STEPS',
+    null,
+    whole(1, 1_000_000_000),
+    'kNN accuracy and std of the features every so often; training waits for it',
+  ),
   row(
     'operation',
     'run',

@@ -5,6 +5,7 @@
  * the number of images, like every draw (NUMERICS 3); the permutation has a purpose of its own, so
  * the order of training says nothing about it. Both parts keep the order of the list.
  */
+import type { Purpose } from './draws.ts';
 import { permutation } from './permutation.ts';
 import type { Sample } from './sample.ts';
 
@@ -20,10 +21,15 @@ export function shareCount(count: number, share: number): number {
 }
 
 /** Which of `count` samples are held out for a share in [0, 1). */
-export function splitOf(seed: number, share: number, count: number): Split {
+export function splitOf(
+  seed: number,
+  share: number,
+  count: number,
+  purpose: Purpose = 'validation',
+): Split {
   const held = shareCount(count, share);
   if (held === 0) return { training: Array.from({ length: count }, (_, i) => i), heldOut: [] };
-  const order = permutation(seed, 0, count, 'validation');
+  const order = permutation(seed, 0, count, purpose);
   const isHeld = new Uint8Array(count);
   for (let place = count - held; place < count; place += 1) isHeld[order(place)] = 1;
   const split: Split = { training: [], heldOut: [] };

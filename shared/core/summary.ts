@@ -64,6 +64,8 @@ export interface RunSummary {
   generation: number;
   state: 'opening' | 'training' | 'stopped' | 'done' | 'failed';
   model: string;
+  /** `simsiam` or `supervised`. */
+  objective: string;
   data: string;
   images: number;
   batch: number;
@@ -142,6 +144,7 @@ export const emptySummary: RunSummary = {
   generation: 0,
   state: 'opening',
   model: '',
+  objective: 'simsiam',
   data: '',
   images: 0,
   batch: 0,
@@ -307,6 +310,7 @@ function apply(summary: RunSummary, event: RunEvent): Partial<RunSummary> {
       const { run, generation, model, data, images, batch, microBatch, outputWidth } = event;
       const { totalSteps, stopAt } = event;
       return {
+        objective: event.objective ?? 'simsiam',
         ...{ run, generation, model, data, images, batch, microBatch, outputWidth },
         ...{ totalSteps, stopAt, state: 'training', openedAt: event.time, result: null },
         ...{ failure: null, workers: [], liveWorkers: 0, imagesPerSecond: null, timedSteps: 0 },

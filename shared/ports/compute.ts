@@ -24,6 +24,8 @@ export interface LeafInput {
   pixels: Uint8Array;
   view1: ViewInput;
   view2: ViewInput;
+  /** Class of each image, [m]; only where the objective learns from labels. */
+  labels?: Int32Array;
 }
 
 export interface LeafOutput {
@@ -48,6 +50,11 @@ export interface Compute {
   leaf(input: LeafInput): Promise<LeafOutput>;
   /** Pooled encoder features in inference mode, [n, featureWidth]; any n ≥ 1. */
   features(pixels: Uint8Array, view: ViewInput): Promise<Float32Array>;
+  /**
+   * Batch-norm moments of the backbone in training mode over these images: mean and *unbiased*
+   * variance, laid out as the running statistics are; those of the heads stay 0.
+   */
+  moments(pixels: Uint8Array, view: ViewInput): Promise<Float32Array>;
   /** One view as it enters the network but before normalisation, [n, size, size, 3] in [0, 1]. */
   view(pixels: Uint8Array, view: ViewInput): Promise<Float32Array>;
   close(): Promise<void>;

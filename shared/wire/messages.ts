@@ -47,6 +47,8 @@ export interface LeaseFailedMessage {
 
 export interface FeaturesReadyMessage {
   generation: number;
+  step: number;
+  work: string;
   chunk: number;
   features: Uint8Array;
   crc32: number;
@@ -102,6 +104,8 @@ export interface LeaseMessage {
 
 export interface SurveyLeaseMessage {
   generation: number;
+  work: string;
+  statisticsHash: string;
   step: number;
   chunk: number;
   chunkSize: number;

@@ -128,6 +128,22 @@ export function computeContract(implementation: Implementation): void {
       }
     });
 
+    test('moments are those of the backbone in a training leaf, 0 for the heads', async () => {
+      await compute.load(livelyWeights(), firstStatistics());
+      const input = leafInput(9);
+      const moments = await compute.moments(input.pixels, input.view1);
+      const { payload } = await compute.leaf(input);
+      const { parameterCount, statisticCount, statistics } = architecture;
+      assert.equal(moments.length, statisticCount);
+      for (const { name, offset, length } of statistics) {
+        for (let i = offset; i < offset + length; i++) {
+          const expected = name.startsWith('encoder.') ? (payload[parameterCount + i] ?? 0) : 0;
+          const apart = Math.abs((moments[i] ?? Number.NaN) - expected);
+          assert.ok(apart <= 1e-5 * Math.max(1, Math.abs(expected)), `${name}: ${apart}`);
+        }
+      }
+    });
+
     test('a view is made without weights', async () => {
       const fresh = await computeOf(implementation);
       const { pixels, view1 } = leafInput();
@@ -146,6 +162,7 @@ export function computeContract(implementation: Implementation): void {
       for (let step = 0; step < 3; step++) {
         await fresh.leaf(leafInput(step));
         await fresh.features(leafInput().pixels, leafInput().view1);
+        await fresh.moments(leafInput().pixels, leafInput().view1);
         assert.equal(tf.memory().numTensors, held);
       }
       await fresh.close();

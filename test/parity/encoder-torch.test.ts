@@ -60,7 +60,14 @@ function writeState(path: string, { shapes }: Case): void {
 }
 
 const method = ({ model, size }: Case) =>
-  ({ model, size, canvas: size, precision: 'f32', augmentation: {} }) as Method;
+  ({
+    model,
+    objective: 'simsiam',
+    size,
+    canvas: size,
+    precision: 'f32',
+    augmentation: {},
+  }) as Method;
 
 async function featuresOf(one: Case, weights: Float32Array, statistics: Float32Array) {
   const { size, pictures } = one;

@@ -80,7 +80,14 @@ interface Trained {
 async function train(one: Case, precision: 'f32' | 'bf16'): Promise<Trained> {
   const { model, size, microBatch } = one;
   const network = architecture(model);
-  const method = { model, size, canvas: 2 * size, microBatch, precision } as Method;
+  const method = {
+    model,
+    objective: 'simsiam',
+    size,
+    canvas: 2 * size,
+    microBatch,
+    precision,
+  } as Method;
   const compute = await createCompute({
     backend: 'tensorflow',
     mode: 'compiled',

@@ -38,7 +38,13 @@ for (const backend of backends) {
       test(`agree on ${expected.name}`, async () => {
         const { plan, size, microBatch: m } = expected;
         const architecture = architectureOf(plan);
-        const method = { model: 'resnet18', size, canvas: 2 * size, microBatch: m } as Method;
+        const method = {
+          model: 'resnet18',
+          objective: 'simsiam',
+          size,
+          canvas: 2 * size,
+          microBatch: m,
+        } as Method;
         const compute = await createCompute({ backend, method, architecture, plan });
         const weights = flatten(architecture.parameters, weightValues);
         await compute.load(weights, flatten(architecture.statistics, statisticValues));

@@ -365,6 +365,7 @@ function tinyCompute(process: Process, cluster: Cluster, index: number): Compute
       return output;
     },
     features: () => Promise.reject(new Error('no survey is part of a simulated run')),
+    moments: () => Promise.reject(new Error('no survey is part of a simulated run')),
     view: () => Promise.reject(new Error('no picture is part of a simulated run')),
     close: async () => undefined,
   };

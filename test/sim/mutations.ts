@@ -46,7 +46,7 @@ export const mutations: readonly Mutation[] = [
   ]),
   mutation('a rejoining worker keeps stale weights', 1, [
     'worker/shell/session',
-    'if (run.loaded.hash === hash)',
+    'if (run.loaded.hash === hash && same)',
     "if (run.loaded.hash !== '')",
   ]),
   mutation('a worker starts on weights that were not announced', 31, [

@@ -84,14 +84,15 @@ export function exactCompute(
     return { seen, z: project(seen, weights, outputWidth), draws: f(f(colour) + f(blur)) };
   }
 
-  function leafOf({ pixels, view1, view2 }: LeafInput): LeafOutput {
+  function leafOf({ pixels, view1, view2, labels }: LeafInput): LeafOutput {
+    const told = labels?.reduce((sum, label, i) => sum + label * (i + 1), 0) ?? 0;
     const a = side(pixels, view1);
     const b = side(pixels, view2);
     const payload = new Float32Array(parameterCount + 2 * statisticCount);
     for (let i = 0; i < parameterCount; i += 1) {
       const one = f((a.seen[i % a.seen.length] as number) - f(a.draws / 64));
       const two = f((b.seen[i % b.seen.length] as number) - f(b.draws / 128));
-      payload[i] = f(f(f(one * two) - 0.25) + f((weights[i] as number) / 16));
+      payload[i] = f(f(f(one * two) - f(0.25 + told)) + f((weights[i] as number) / 16));
     }
     for (let i = 0; i < statisticCount; i += 1) {
       payload[parameterCount + i] = f((a.z[i % outputWidth] as number) + 1);
@@ -131,6 +132,12 @@ export function exactCompute(
         out.set(project(image, weights, featureWidth), n * featureWidth);
       }
       return out;
+    },
+    async moments(pixels, view) {
+      const seen = geometry(pixels, view, canvas, size);
+      return Float32Array.from({ length: statisticCount }, (_, i) =>
+        f((seen[i % seen.length] as number) + 1),
+      );
     },
     async view(pixels, view) {
       return geometry(pixels, view, canvas, size);

@@ -3,7 +3,7 @@
  * worker's session over real gRPC, with exact compute in the place of TensorFlow. Load
  * `use-small-model.js` first, and this with `import()`.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { type CoordinatorResult, runCoordinator } from '../../coordinator/main.ts';
@@ -30,6 +30,23 @@ export async function tinyPhotographs(
       .toBuffer();
     const whole = broken.includes(i) ? png.subarray(0, Math.floor(0.7 * png.length)) : png;
     writeFileSync(join(folder, `${String(i).padStart(3, '0')}.png`), whole);
+  }
+  return folder;
+}
+
+/** The same in one folder a class, as many in each. */
+export async function labelledPhotographs(
+  folder: string,
+  count: number,
+  labels: readonly string[],
+): Promise<string> {
+  await tinyPhotographs(folder, count);
+  const each = Math.ceil(count / labels.length);
+  for (let i = 0; i < count; i += 1) {
+    const name = `${String(i).padStart(3, '0')}.png`;
+    const label = labels[Math.floor(i / each)] ?? '';
+    mkdirSync(join(folder, label), { recursive: true });
+    renameSync(join(folder, name), join(folder, label, name));
   }
   return folder;
 }

@@ -18,6 +18,18 @@ export function expectLoaded(parameters: { size: number }): void {
   throw new Failure('internal', 'Expected weights to be loaded before a leaf, found none.');
 }
 
+/** The labels of a leaf where the objective learns from them, else null. */
+export function labelsFor(
+  objective: Objective,
+  labels: Int32Array | undefined,
+  m: number,
+): Int32Array | null {
+  if (!objective.labelled) return null;
+  if (labels?.length === m) return labels;
+  const found = labels?.length ?? 'none';
+  throw new Failure('internal', `Expected ${m} labels for a labelled objective, found ${found}.`);
+}
+
 export function expectLength(what: string, values: Float32Array, expected: number): void {
   if (values.length === expected) return;
   throw new Failure(

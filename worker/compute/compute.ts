@@ -15,8 +15,8 @@ import { compiledCompute } from './compiled/compiled-compute.ts';
 import { defaultGraphFolder } from './compiled/graph-folder.ts';
 import { eagerCompute } from './eager-compute.ts';
 import { cpuFlags, precisionRefusal } from './precision.ts';
-import { simSiam } from './model.ts';
 import type { Objective } from './objective.ts';
+import { objectiveOf } from './objectives.ts';
 
 export interface ComputeOptions {
   backend: Backend;
@@ -24,7 +24,7 @@ export interface ComputeOptions {
   architecture: Architecture;
   /** The network to run; by default the method's model. It must fit the architecture. */
   plan?: NetworkPlan;
-  /** What is trained for; by default SimSiam. (A thread takes only the default.) */
+  /** What is trained for; by default the method's. (A thread takes only the default.) */
   objective?: Objective;
   /** By default `compiled` on TensorFlow, `eager` on wasm. */
   mode?: 'compiled' | 'eager';
@@ -38,8 +38,8 @@ export interface ComputeOptions {
 export async function createCompute(options: ComputeOptions): Promise<Compute> {
   const { backend, method, architecture } = options;
   const mode = options.mode ?? (backend === 'tensorflow' ? 'compiled' : 'eager');
-  const plan = options.plan ?? networkPlan(method.model);
-  const program = { architecture, plan, objective: options.objective ?? simSiam(plan) };
+  const plan = options.plan ?? networkPlan(method.model, method.classes?.length);
+  const program = { architecture, plan, objective: options.objective ?? objectiveOf(method, plan) };
   if (mode === 'compiled' && backend === 'wasm') {
     throw new Failure(
       'backend-missing',

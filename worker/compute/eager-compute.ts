@@ -13,10 +13,10 @@ import type {
   LeafOutput,
 } from '../../shared/ports/compute.ts';
 import { augment, pixelTensor, shapeOf, viewTensors } from './augment.ts';
-import { expectLength, expectLoaded, type Program } from './compute-program.ts';
+import { expectLength, expectLoaded, labelsFor, type Program } from './compute-program.ts';
 import type { Tensors } from './network.ts';
-import { inferFeatures, networkInput, trainingStep } from './step.ts';
-import { type Tensor, tf } from './tfjs.ts';
+import { inferFeatures, inferMoments, networkInput, trainingStep } from './step.ts';
+import { type Tensor, type Tensor1D, type Tensor4D, tf } from './tfjs.ts';
 
 export function eagerCompute(device: DeviceDescription, program: Program): Compute {
   const { architecture, plan } = program;
@@ -53,6 +53,19 @@ export function eagerCompute(device: DeviceDescription, program: Program): Compu
       );
     },
 
+    async moments(pixels, view) {
+      expectLoaded(parameters);
+      const shape = shapeOf(pixels, view);
+      return read(() => {
+        const images = networkInput(pixelTensor(pixels, shape), viewTensors(view, shape));
+        const parts = inferMoments(plan, architecture, parameters, images);
+        const joined = tf.concat(parts.map((part) => tf.reshape(part, [part.size])));
+        // They were kept for a gradient that nobody asks for here.
+        tf.dispose(parts);
+        return joined;
+      });
+    },
+
     async view(pixels, view) {
       const shape = shapeOf(pixels, view);
       return read(() => augment(pixelTensor(pixels, shape), viewTensors(view, shape)));
@@ -72,6 +85,7 @@ function trainingLeaf(program: Program, parameters: Tensors, input: LeafInput): 
   const { objective, architecture } = program;
   const { pixels, view1, view2 } = input;
   const shape = shapeOf(pixels, view1);
+  const classes = labelsFor(objective, input.labels, shape.m);
   const output = {
     payload: new Float32Array(architecture.parameterCount + 2 * architecture.statisticCount),
     loss: Number.NaN,
@@ -80,10 +94,12 @@ function trainingLeaf(program: Program, parameters: Tensors, input: LeafInput): 
   // Nothing is returned from here: tidy would look for tensors in each element of the payload.
   tf.tidy(() => {
     const images = pixelTensor(pixels, shape);
-    const { loss, std, parts } = trainingStep(objective, architecture, parameters, [
+    const views: [Tensor4D, Tensor4D] = [
       networkInput(images, viewTensors(view1, shape)),
       networkInput(images, viewTensors(view2, shape)),
-    ]);
+    ];
+    const labels = classes === null ? null : (tf.tensor1d(classes, 'int32') as Tensor1D);
+    const { loss, std, parts } = trainingStep(objective, architecture, parameters, views, labels);
     output.loss = valueOf(loss);
     output.std = valueOf(std);
     let at = 0;

@@ -1,5 +1,6 @@
 /**
- * SimSiam's two heads (Chen & He 2021, section 3 and appendix D).
+ * SimSiam's two heads (Chen & He 2021, section 3 and appendix D), and the classifier that stands in
+ * their place where labels are learned.
  *
  * Projector: Linear-BN-ReLU, ..., Linear-BN without scale and shift. Predictor: a bottleneck,
  * Linear-BN-ReLU-Linear, whose last layer is bare.
@@ -28,6 +29,12 @@ export function predictor(network: Network, z: Tensor2D): Tensor2D {
   x = relu(batchNormRows(network, 'predictor.1', x));
   x = linear(network, 'predictor.3', x); // [n, d]
   return tf.add(x, tensorOf<Tensor1D>(network.parameters, 'predictor.3.bias'));
+}
+
+/** features [n, featureWidth] → logits [n, classes] */
+export function classifier(network: Network, features: Tensor2D): Tensor2D {
+  const x = linear(network, 'classifier', features);
+  return tf.add(x, tensorOf<Tensor1D>(network.parameters, 'classifier.bias'));
 }
 
 function linear(network: Network, name: string, x: Tensor2D): Tensor2D {

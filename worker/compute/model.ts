@@ -23,6 +23,7 @@ import { type Scalar, type Tensor2D, type Tensor4D, tf } from './tfjs.ts';
 export function simSiam(plan: NetworkPlan, target = stopGradient): Objective {
   return {
     name: 'simsiam',
+    labelled: false,
     forward(parameters, [x1, x2], [moments1, moments2]) {
       const view1: Network = { parameters, mode: { kind: 'training', moments: moments1 } };
       const view2: Network = { parameters, mode: { kind: 'training', moments: moments2 } };

@@ -8,7 +8,14 @@ import { augment, standardise, type ViewTensors } from './augment.ts';
 import { type Moments, type Tensors, tensorOf } from './network.ts';
 import type { Objective } from './objective.ts';
 import { resnet } from './resnet.ts';
-import { type Scalar, type Tensor, type Tensor2D, type Tensor4D, tf } from './tfjs.ts';
+import {
+  type Scalar,
+  type Tensor,
+  type Tensor1D,
+  type Tensor2D,
+  type Tensor4D,
+  tf,
+} from './tfjs.ts';
 
 export interface Step {
   loss: Scalar;
@@ -31,12 +38,13 @@ export function trainingStep(
   architecture: Architecture,
   parameters: Tensors,
   views: readonly [Tensor4D, Tensor4D],
+  labels: Tensor1D | null = null,
 ): Step {
   const moments: [Moments, Moments] = [new Map(), new Map()];
   let std: Scalar | undefined;
   const trained = architecture.parameters.map((spec) => tensorOf(parameters, spec.name));
   const differentiate = tf.valueAndGrads(() => {
-    const forward = objective.forward(parameters, views, moments);
+    const forward = objective.forward(parameters, views, moments, labels);
     std = tf.keep(forward.std);
     return forward.loss;
   });
@@ -57,6 +65,18 @@ export function inferFeatures(
   images: Tensor4D,
 ): Tensor2D {
   return resnet({ parameters, mode: { kind: 'inference', statistics } }, plan, images);
+}
+
+/** Moments of the backbone in training mode, a tensor for each statistic, in order. */
+export function inferMoments(
+  plan: NetworkPlan,
+  architecture: Architecture,
+  parameters: Tensors,
+  images: Tensor4D,
+): Tensor[] {
+  const moments: Moments = new Map();
+  tf.dispose(resnet({ parameters, mode: { kind: 'training', moments } }, plan, images));
+  return architecture.statistics.map((spec) => moments.get(spec.name) ?? tf.zeros([spec.length]));
 }
 
 function expectSize(spec: TensorSpec, tensor: Tensor | undefined): Tensor {

@@ -12,6 +12,7 @@ export type Call =
   | { kind: 'load'; weights: Float32Array; statistics: Float32Array }
   | { kind: 'leaf'; input: LeafInput }
   | { kind: 'features'; pixels: Uint8Array; view: ViewInput }
+  | { kind: 'moments'; pixels: Uint8Array; view: ViewInput }
   | { kind: 'view'; pixels: Uint8Array; view: ViewInput }
   | { kind: 'close' };
 

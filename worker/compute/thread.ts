@@ -43,6 +43,8 @@ async function run(call: Call): Promise<Answer> {
       return { kind: 'leaf', output: await compute.leaf(call.input) };
     case 'features':
       return { kind: 'values', values: await compute.features(call.pixels, call.view) };
+    case 'moments':
+      return { kind: 'values', values: await compute.moments(call.pixels, call.view) };
     case 'view':
       return { kind: 'values', values: await compute.view(call.pixels, call.view) };
     case 'close':

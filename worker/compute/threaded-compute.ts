@@ -68,6 +68,7 @@ export async function threadedCompute(options: ThreadedOptions): Promise<Compute
       return answer.output;
     },
     features: async (pixels, view) => valuesOf(await ask({ kind: 'features', pixels, view })),
+    moments: async (pixels, view) => valuesOf(await ask({ kind: 'moments', pixels, view })),
     view: async (pixels, view) => valuesOf(await ask({ kind: 'view', pixels, view })),
     async close() {
       if (dead === undefined) await within(closeTimeoutMs, ask({ kind: 'close' }));

@@ -18,11 +18,14 @@ export interface LeaseTask {
 
 export interface SurveyTask {
   kind: 'survey';
+  /** `features`, or `moments`. */
+  work: string;
   generation: number;
   step: number;
   chunk: number;
   chunkSize: number;
   weightsHash: string;
+  statisticsHash: string;
   gray: number[];
 }
 

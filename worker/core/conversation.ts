@@ -37,7 +37,7 @@ const sameTask = (a: Task | null, b: Task): boolean =>
   a.step === b.step &&
   (a.kind === 'lease' && b.kind === 'lease'
     ? a.attempt === b.attempt
-    : a.kind === 'survey' && b.kind === 'survey' && a.chunk === b.chunk);
+    : a.kind === 'survey' && b.kind === 'survey' && a.work === b.work && a.chunk === b.chunk);
 
 export function converse(state: ConversationState, event: ConversationEvent): ConversationTurn {
   const stay = (effects: ConversationEffect[] = []): ConversationTurn => ({ state, effects });

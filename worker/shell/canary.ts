@@ -60,7 +60,13 @@ export async function runCanary(
   scaleRoot(sum, 3);
   const pixels = canaryPixels(microBatch * canvas * canvas * 3);
   await compute.load(weights, initialStatistics(architecture));
-  const output = await compute.leaf({ pixels, view1, view2 });
+  const classes = method.classes?.length;
+  const output = await compute.leaf({
+    ...{ pixels, view1, view2 },
+    ...(classes === undefined
+      ? {}
+      : { labels: Int32Array.from({ length: microBatch }, (_, i) => i % classes) }),
+  });
   const stages = [
     { name: 'decode', sha256: pixelHash(decoded) },
     { name: 'draws', sha256: draws },

@@ -8,6 +8,7 @@
  */
 import { drawView } from '../../shared/core/augment-draws.ts';
 import { centreInput, viewInput } from '../../shared/core/augment-matrices.ts';
+import { Failure } from '../../shared/core/failures.ts';
 import { inputRecord, slotsOf } from '../../shared/core/input-record.ts';
 import type { Method } from '../../shared/core/method.ts';
 import { sha256Of } from '../../shared/adapters/fingerprint.ts';
@@ -60,9 +61,28 @@ export async function prepareLeaf(
       pixels: stackPixels(images, canvas),
       view1: viewInput(method, images, drawn(1)),
       view2: viewInput(method, images, drawn(2)),
+      ...labelsOf(
+        method,
+        slots.map(({ sample }) => sampleOf(samples, sample)),
+      ),
     },
     inputHash: sha256Of(inputRecord(method, slots, hashOf, (sample) => grays.has(sample))),
   };
+}
+
+/** Class numbers of the images, where the method learns from them. */
+function labelsOf(method: Method, images: readonly Sample[]): { labels?: Int32Array } {
+  const { classes } = method;
+  if (classes === undefined) return {};
+  const labels = images.map(({ path, label }) => {
+    const number = label === null ? -1 : classes.indexOf(label);
+    if (number >= 0) return number;
+    throw new Failure(
+      'data-unlabelled',
+      `${path} is of none of the run's ${classes.length} classes`,
+    );
+  });
+  return { labels: Int32Array.from(labels) };
 }
 
 /** Asks for the images of a leaf that may come, so that they are decoded when it does. */

@@ -15,6 +15,7 @@ import type { Compute } from '../../shared/ports/compute.ts';
 import type { Dataset } from '../../shared/ports/dataset.ts';
 import { type ClientSecurity, type Dialled, dial } from '../../shared/adapters/dial.ts';
 import { protoOldest, protoVersion } from '../../shared/wire/limits.ts';
+import { sha256Of } from '../../shared/adapters/fingerprint.ts';
 import type { ConverseRequest, ConverseResponse } from '../../shared/wire/messages.ts';
 import { bytesOf } from '../../shared/wire/tensors.ts';
 import { beginConversation, converse } from '../core/conversation.ts';
@@ -80,8 +81,8 @@ interface Prepared {
   samples: Sample[];
   images: ImageSource;
   canary: Canary;
-  /** `hash`: of what the compute has; the vectors are free for the next while it computes. */
-  loaded: LoadedWeights & { hash: string };
+  /** Hashes: of what the compute has; the vectors are free for the next while it computes. */
+  loaded: LoadedWeights & { hash: string; statisticsHash: string };
 }
 
 /** Serves runs until one is done (true: or until it was let go); rejects with the failure. */
@@ -257,9 +258,11 @@ export function runSession(options: SessionOptions): Promise<boolean> {
           return;
         }
         case 'send-features': {
-          const { generation, chunk } = effect.task;
+          const { generation, step, work, chunk } = effect.task;
           const { features } = effect;
-          send({ featuresReady: { generation, chunk, features, crc32: crc32(features) } });
+          send({
+            featuresReady: { generation, step, work, chunk, features, crc32: crc32(features) },
+          });
           return;
         }
         case 'send-failed': {
@@ -376,14 +379,19 @@ export function runSession(options: SessionOptions): Promise<boolean> {
       });
     }
 
-    async function ensureWeights(run: Prepared, hash: string): Promise<void> {
-      if (run.loaded.hash === hash) return;
+    /** `statistics`: their hash, where they matter too; training uses those of the micro-batch. */
+    async function ensureWeights(run: Prepared, hash: string, statistics = ''): Promise<void> {
+      const same = statistics === '' || run.loaded.statisticsHash === statistics;
+      if (run.loaded.hash === hash && same) return;
       run.loaded.hash = '';
       if ((await arrivedAhead()) !== hash) {
         if (transport === null)
           throw new Failure('coordinator-unreachable', 'the coordinator is away');
         await transport.pullWeights(state.generation, hash, run.loaded);
       }
+      run.loaded.statisticsHash = sha256Of(bytesOf(run.loaded.statistics));
+      if (statistics !== '' && run.loaded.statisticsHash !== statistics)
+        throw new Failure('bad-message', 'the running statistics are not those announced');
       await run.compute.load(run.loaded.weights, run.loaded.statistics);
       run.loaded.hash = hash;
     }
@@ -417,7 +425,11 @@ export function runSession(options: SessionOptions): Promise<boolean> {
       queueJob(task, async (aborted) => {
         const run = prepared;
         if (run === null) throw new Error('a task before the run is known');
-        await ensureWeights(run, task.weightsHash);
+        await ensureWeights(
+          run,
+          task.weightsHash,
+          task.kind === 'survey' ? task.statisticsHash : '',
+        );
         aborted.throwIfAborted();
         const { method, samples, compute } = run;
         const imageOf = run.images.images(task.gray);
@@ -454,7 +466,10 @@ export function runSession(options: SessionOptions): Promise<boolean> {
           task.chunkSize,
           imageOf,
         );
-        const features = await compute.features(pixels, view);
+        const features =
+          task.work === 'moments'
+            ? await compute.moments(pixels, view)
+            : await compute.features(pixels, view);
         dispatch({ kind: 'features-finished', task, features: bytesOf(features) });
       });
     }
@@ -487,7 +502,7 @@ async function prepareRun(
   if (samples.length !== welcome.samples)
     throw new Failure('bad-message', 'the sample list is not as long as was announced');
   const compute = await options.compute(method);
-  const net = architecture(method.model);
+  const net = architecture(method.model, method.classes?.length);
   const canary = await runCanary(method, net, compute);
   const shared = (elements: number) =>
     new Float32Array(new SharedArrayBuffer(4 * elements)) as Float32Array;
@@ -504,6 +519,7 @@ async function prepareRun(
     canary,
     loaded: {
       hash: '',
+      statisticsHash: '',
       weights: shared(net.parameterCount),
       statistics: shared(net.statisticCount),
     },

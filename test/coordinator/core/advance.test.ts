@@ -487,27 +487,58 @@ test('features are measured before the first and after the last step', () => {
   const run = drive({ leaves: 1, totalSteps: 1, knn: true, samples: 100 }, 0, true);
   const begun = run.join('a');
   assert.equal(one(begun, 'survey-lease').chunk, 0);
-  const ready = { kind: 'features-ready', worker: 'a', generation: 3 } as const;
+  const of = { worker: 'a', generation: 3, step: 0 };
+  const ready = { kind: 'features-ready', work: 'features', ...of } as const;
   assert.equal(one(run.send({ ...ready, chunk: 0 }), 'survey-lease').chunk, 1);
-  assert.deepEqual(kinds(run.send({ ...ready, chunk: 1 })), ['measure-knn']);
+  assert.deepEqual(kinds(run.send({ ...ready, chunk: 1 })), ['use-survey']);
   assert.deepEqual(run.send({ ...ready, chunk: 1 }), [], 'the same features twice count once');
-  assert.equal(all(run.send({ kind: 'knn-measured' }), 'lease').length, 1);
+  assert.equal(all(run.send({ kind: 'survey-used' }), 'lease').length, 1);
   run.finish('a');
   run.send({ kind: 'reduced', step: 0 });
   run.send({ kind: 'committed', step: 0 });
   assert.equal(all(run.send({ kind: 'final-checkpoint-saved' }), 'survey-lease').length, 1);
   run.send({ ...ready, chunk: 0 });
-  run.send({ ...ready, chunk: 1 });
-  assert.equal(one(run.send({ kind: 'knn-measured' }), 'finish').stopped, false);
+  assert.deepEqual(run.state.survey?.chunks, ['a', null], 'features of step 0 are none of step 1');
+  run.send({ ...ready, step: 1, chunk: 0 });
+  run.send({ ...ready, step: 1, chunk: 1 });
+  assert.equal(one(run.send({ kind: 'survey-used' }), 'finish').stopped, false);
 });
 
 test('features of another generation, or of no chunk, change nothing', () => {
   const run = drive({ leaves: 1, knn: true, samples: 64 }, 0, true);
   run.join('a');
-  const ready = { kind: 'features-ready', worker: 'a' } as const;
+  const ready = { kind: 'features-ready', worker: 'a', step: 0, work: 'features' } as const;
   assert.deepEqual(run.send({ ...ready, generation: 2, chunk: 0 }), []);
+  assert.deepEqual(run.send({ ...ready, generation: 3, chunk: 0, work: 'moments' }), []);
   assert.deepEqual(run.send({ ...ready, generation: 3, chunk: 9 }), []);
-  assert.deepEqual(kinds(run.send({ ...ready, generation: 3, chunk: 0 })), ['measure-knn']);
+  assert.deepEqual(kinds(run.send({ ...ready, generation: 3, chunk: 0 })), ['use-survey']);
+});
+
+test('an evaluation extracts what its plan says, one after the other, and trains nothing', () => {
+  const surveys = [
+    { work: 'moments', images: 150 },
+    { work: 'features', images: 160 },
+  ] as const;
+  const run = drive({ samples: 160, surveys }, 7);
+  const begun = one(run.join('a'), 'survey-lease');
+  assert.deepEqual([begun.work, begun.chunk], ['moments', 0]);
+  const ready = (work: 'moments' | 'features', chunk: number) =>
+    run.send({ kind: 'features-ready', worker: 'a', generation: 3, step: 7, work, chunk });
+  ready('moments', 0);
+  assert.deepEqual(kinds(ready('moments', 1)), ['use-survey'], 'whole chunks alone have moments');
+  assert.equal(one(run.send({ kind: 'survey-used' }), 'survey-lease').work, 'features');
+  ready('features', 0);
+  ready('features', 1);
+  assert.deepEqual(kinds(ready('features', 2)), ['use-survey']);
+  assert.deepEqual(kinds(run.send({ kind: 'survey-used' })), ['finish']);
+  assert.equal(run.state.phase, 'done');
+});
+
+test('an evaluation that is to stop fails as interrupted', () => {
+  const run = drive({ samples: 64, surveys: [{ work: 'features', images: 64 }] });
+  run.join('a');
+  const stopped = run.send({ kind: 'stop-requested', reason: 'SIGINT received' });
+  assert.equal(one(stopped, 'fail').code, 'interrupted');
 });
 
 test('a chunk of features that one worker hands back goes to another, then turns gray', () => {

@@ -1,7 +1,8 @@
 /** The k-nearest-neighbour measure: who asks, who is asked, and what comes out. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { labelsOf, measureKnn, splitOf } from '../../../coordinator/shell/survey-features.ts';
+import { measureKnn, splitOf } from '../../../coordinator/shell/survey-features.ts';
+import { labelsOf } from '../../../shared/core/labels.ts';
 import { permute } from '../../../shared/core/permutation.ts';
 import type { Sample } from '../../../shared/core/sample.ts';
 

@@ -53,6 +53,12 @@ test('an evaluation is one after a trip through JSON', () => {
   assert.deepEqual(asEvaluation(JSON.parse(JSON.stringify(evaluation))), evaluation);
 });
 
+test('a classifier is a kind as well', () => {
+  const found = asEvaluation({ ...evaluation, kind: 'classifier' });
+  assert.equal(found?.kind, 'classifier');
+  assert.equal(asEvaluation({ ...evaluation, kind: 'guess' }), null);
+});
+
 test('another version, a part of one and other JSON are none', () => {
   assert.equal(asEvaluation({ ...evaluation, version: 2 }), null);
   assert.equal(asEvaluation({ ...evaluation, accuracy: null }), null);

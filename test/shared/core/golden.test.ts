@@ -25,6 +25,7 @@ import { knnAccuracy, knnVote, normaliseRows } from '../../../shared/core/knn.ts
 import { leafPositions, sampleAt } from '../../../shared/core/order.ts';
 import { permutation } from '../../../shared/core/permutation.ts';
 import { philox } from '../../../shared/core/philox.ts';
+import { drawsOf, linearProtocols, trainProbe } from '../../../shared/core/probe.ts';
 import { learningRates } from '../../../shared/core/schedule.ts';
 import {
   addInto,
@@ -223,6 +224,28 @@ const golden: Record<string, () => string> = {
     const { predictions, accuracy } = knnAccuracy({ ...task, queries: rows.slice(0, 100) });
     const { scores } = knnVote({ ...task, features: normaliseRows(task.features, 16) }, 3);
     return hash(Float64Array.from([...predictions, accuracy, ...scores]));
+  },
+  'probes by both protocols': () => {
+    const rows = Array.from({ length: 300 }, (_, i) => i);
+    const labels = rows.map((i) => i % 5);
+    const features = normals(300 * 24, 13).map((value, i) =>
+      Math.abs(value + (i % 24 === labels[Math.floor(i / 24)] ? 1 : 0)),
+    );
+    const task = {
+      ...{ features, width: 24, labels, classes: 5 },
+      ...{ learned: rows.slice(0, 250), stopped: rows.slice(250) },
+    };
+    const names = ['simsiam-tf', 'paper'] as const;
+    return names
+      .map((name) => {
+        const protocol = { name, standardised: false, ...linearProtocols[name], epochs: 12 };
+        const training = trainProbe(task, protocol, drawsOf(task, protocol, 9));
+        let turn = training.next();
+        while (turn.done !== true) turn = training.next();
+        const { dense, loss, kept } = turn.value;
+        return `${name} ${kept} ${hex(loss)} ${hash(dense.weights, dense.bias)}`;
+      })
+      .join(', ');
   },
 };
 

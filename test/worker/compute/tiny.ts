@@ -42,7 +42,9 @@ export const size = 8;
 export const canvas = 12;
 export const microBatch = 6;
 
-export const method = { model: 'resnet18-cifar', size, canvas, microBatch } as Method;
+export const method = {
+  ...{ model: 'resnet18-cifar', objective: 'simsiam', size, canvas, microBatch },
+} as Method;
 
 /** Numbers in [0, 1) from a seed (an LCG's high bits: plenty for a test). */
 export function numbers(seed: number): () => number {

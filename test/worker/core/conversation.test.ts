@@ -38,6 +38,8 @@ const lease = (some: Partial<LeaseTask> = {}): LeaseTask => ({
 
 const survey: SurveyTask = {
   kind: 'survey',
+  work: 'features',
+  statisticsHash: 's',
   generation: 3,
   step: 0,
   chunk: 2,

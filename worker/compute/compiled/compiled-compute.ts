@@ -8,10 +8,17 @@
 import type { ViewInput } from '../../../shared/core/view.ts';
 import type { Compute, DeviceDescription, LeafInput } from '../../../shared/ports/compute.ts';
 import { type CanvasShape, shapeOf } from '../augment.ts';
-import { expectLength, expectLoaded, type Program } from '../compute-program.ts';
+import { expectLength, expectLoaded, labelsFor, type Program } from '../compute-program.ts';
 import { loadedWeights } from './loaded-weights.ts';
 import { type Fed, feed, type Session } from './session.ts';
-import { type GraphOptions, openFeatures, openLeaf, openView, viewFeeds } from './programs.ts';
+import {
+  type GraphOptions,
+  openFeatures,
+  openLeaf,
+  openMoments,
+  openView,
+  viewFeeds,
+} from './programs.ts';
 
 /** Graphs in memory at once; a survey has two shapes (its last chunk is shorter), a run one leaf. */
 const sessionsMax = 6;
@@ -56,9 +63,10 @@ export function compiledCompute(
       weights.load(parameters, statistics);
     },
 
-    async leaf({ pixels, view1, view2 }: LeafInput) {
+    async leaf({ pixels, view1, view2, labels }: LeafInput) {
       expectLoaded(weights.fed());
       const shape = shapeOf(pixels, view1);
+      const classes = labelsFor(program.objective, labels, shape.m);
       const blurred = [view1.blur !== null, view2.blur !== null] as [boolean, boolean];
       const leaf = session('leaf', shape, blurred, () =>
         openLeaf(program, shape, blurred, options),
@@ -66,7 +74,7 @@ export function compiledCompute(
       const payload = new Float32Array(
         architecture.parameterCount + 2 * architecture.statisticCount,
       );
-      const [scalars, ...pieces] = run(leaf, leafFeeds(pixels, [view1, view2], shape));
+      const [scalars, ...pieces] = run(leaf, leafFeeds(pixels, [view1, view2], shape, classes));
       let at = 0;
       for (const piece of pieces) {
         payload.set(piece, at);
@@ -84,6 +92,16 @@ export function compiledCompute(
         openFeatures(program, shape, blurred, options),
       );
       return run(features, leafFeeds(pixels, [view], shape))[0] as Float32Array;
+    },
+
+    async moments(pixels, view) {
+      expectLoaded(weights.fed());
+      const shape = shapeOf(pixels, view);
+      const blurred = view.blur !== null;
+      const moments = session('moments', shape, [blurred], () =>
+        openMoments(program, shape, blurred, options),
+      );
+      return run(moments, leafFeeds(pixels, [view], shape))[0] as Float32Array;
     },
 
     async view(pixels, view) {
@@ -105,9 +123,11 @@ function leafFeeds(
   pixels: Uint8Array,
   views: readonly ViewInput[],
   shape: CanvasShape,
+  labels: Int32Array | null = null,
 ): Map<string, Fed> {
   const { m, canvas } = shape;
   const fed = new Map([['pixels', feed(pixels, [m, canvas, canvas, 3], 'uint8')]]);
+  if (labels !== null) fed.set('labels', feed(labels, [m], 'int32'));
   for (const [i, view] of views.entries()) {
     for (const { name, values, shape: sides } of viewFeeds(`view${i + 1}`, view, shape)) {
       fed.set(name, feed(values as Float32Array, sides, 'float32'));

@@ -9,8 +9,9 @@ import { colourColumns, type ViewInput } from '../../../shared/core/view.ts';
 import { augment, type CanvasShape, type ViewTensors } from '../augment.ts';
 import type { Program } from '../compute-program.ts';
 import type { Tensors } from '../network.ts';
-import { inferFeatures, networkInput, trainingStep } from '../step.ts';
-import { type Tensor, type Tensor4D, tf } from '../tfjs.ts';
+import { inferFeatures, inferMoments, networkInput, trainingStep } from '../step.ts';
+import { type Tensor, type Tensor1D, type Tensor4D, tf } from '../tfjs.ts';
+import { flat, pieces } from './fetched.ts';
 import type { Edge, GraphType } from './graph.ts';
 import { record } from './recorder.ts';
 import type { Recording, RecordOptions } from './recording.ts';
@@ -38,6 +39,7 @@ export function openLeaf(
       architecture,
       weightsOf(recording, architecture.parameters),
       recording.inFloat32(() => [networkInput(pixels, view1), networkInput(pixels, view2)]),
+      objective.labelled ? labelsOf(recording, shape) : null,
     );
     const fetched = [flat(recording, [loss, std]), ...pieces(recording, parts)];
     tf.dispose([loss, std, ...parts]);
@@ -52,16 +54,45 @@ export function openFeatures(
   blurred: boolean,
   options: GraphOptions,
 ): Session {
+  return openView1(options, shape, blurred, (recording, images) => {
+    const parameters = weightsOf(recording, architecture.parameters);
+    const statistics = weightsOf(recording, architecture.statistics);
+    return recording.as(inferFeatures(plan, parameters, statistics, images), 'float32');
+  });
+}
+
+/** Fetches [statisticCount]. */
+export function openMoments(
+  { plan, architecture }: Program,
+  shape: CanvasShape,
+  blurred: boolean,
+  options: GraphOptions,
+): Session {
+  return openView1(options, shape, blurred, (recording, images) => {
+    const parameters = weightsOf(recording, architecture.parameters);
+    const moments = inferMoments(plan, architecture, parameters, images);
+    const fetched = flat(recording, moments);
+    tf.dispose(moments);
+    return fetched;
+  });
+}
+
+/** A program of one view: its network input is made first. */
+function openView1(
+  options: GraphOptions,
+  shape: CanvasShape,
+  blurred: boolean,
+  program: (recording: Recording, images: Tensor4D) => Edge,
+): Session {
   return open(options, (recording) => {
     const pixels = pixelsOf(recording, shape);
     const view = viewOf(recording, 'view1', shape, blurred);
-    const features = inferFeatures(
-      plan,
-      weightsOf(recording, architecture.parameters),
-      weightsOf(recording, architecture.statistics),
-      recording.inFloat32(() => networkInput(pixels, view)),
-    );
-    return [recording.as(features, 'float32')];
+    return [
+      program(
+        recording,
+        recording.inFloat32(() => networkInput(pixels, view)),
+      ),
+    ];
   });
 }
 
@@ -126,6 +157,10 @@ function weightsOf(recording: Recording, specs: readonly TensorSpec[]): Tensors 
   );
 }
 
+function labelsOf(recording: Recording, { m }: CanvasShape): Tensor1D {
+  return placeholder(recording, 'labels', 'int32', [m]) as Tensor1D;
+}
+
 /** Bytes are fed; the program sees numbers. */
 function pixelsOf(recording: Recording, { m, canvas }: CanvasShape): Tensor4D {
   const bytes = placeholder(recording, 'pixels', 'uint8', [m, canvas, canvas, 3]);
@@ -146,36 +181,4 @@ function viewOf(
   );
   const blur = blurred ? { rows: blurRows, columns: blurColumns } : null;
   return { rows, columns, colour, blur } as ViewTensors;
-}
-
-/** From here on a tensor is fetched by itself: joining it to others would copy it once more. */
-const pieceElements = 65_536;
-
-/** The tensors in order: large ones each, the small ones between them joined. */
-function pieces(recording: Recording, tensors: readonly Tensor[]): Edge[] {
-  const fetched: Edge[] = [];
-  let small: Tensor[] = [];
-  const join = (): void => {
-    if (small.length > 0) fetched.push(flat(recording, small));
-    small = [];
-  };
-  for (const tensor of tensors) {
-    if (tensor.size < pieceElements) {
-      small.push(tensor);
-      continue;
-    }
-    join();
-    fetched.push(recording.as(tensor, 'float32'));
-  }
-  join();
-  return fetched;
-}
-
-/** All values end to end, in float32. */
-function flat(recording: Recording, tensors: readonly Tensor[]): Edge {
-  const rows = tensors.map((tensor) => {
-    const wide = recording.tensor(recording.as(tensor, 'float32'));
-    return tf.reshape(tf.engine().makeTensorFromTensorInfo(wide), [tensor.size]);
-  });
-  return recording.edge(tf.concat(rows));
 }

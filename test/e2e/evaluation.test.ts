@@ -1,0 +1,65 @@
+/**
+ * Evaluations with real processes and TensorFlow: the same figures at any number of workers, the
+ * untrained network calibrated, everything kept in the run folder, and clear refusals.
+ */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { asEvaluation, type Evaluation } from '../../shared/core/evaluation.ts';
+import { scratch, startTandem, tandem } from '../support/processes.ts';
+
+type Printed = Evaluation & { file: string };
+
+describe('what the features of a checkpoint are worth', { timeout: 600_000 }, () => {
+  it('is the same at any number of workers, and is kept', async (t) => {
+    const run = join(scratch(t), 'run');
+    const data = ['--data', 'synthetic:96', '--size', '32', '--validation', '0.25'];
+    const method = ['--batch', '8', '--micro-batch', '4', '--steps', '1', '--workers', '1'];
+    await tandem(t, ['train', ...data, ...method, '--run', run, '--quiet']);
+    const evaluated = async (...args: string[]): Promise<Printed> => {
+      const out = await tandem(t, ['eval', ...args, '--json']);
+      const printed = JSON.parse(out.trim().split('\n').at(-1) ?? '') as Printed;
+      const { file, ...evaluation } = printed;
+      assert.deepEqual(JSON.parse(readFileSync(file, 'utf8')), evaluation);
+      assert.ok(asEvaluation(evaluation));
+      return printed;
+    };
+    const one = await evaluated('knn', run, '--workers', '1', '--k', '5', '--fresh');
+    const two = await evaluated('knn', run, '--workers', '2', '--k', '5', '--fresh');
+    assert.deepEqual({ ...two, time: '' }, { ...one, time: '', device: two.device });
+    assert.equal(one.n, 24);
+    assert.equal(one.data.learned, 72);
+    assert.equal(one.checkpoint.step, 1);
+
+    // The encoder alone, through PyTorch's names and layout and back, has the same features.
+    const encoder = join(run, '..', 'encoder');
+    await tandem(t, ['export', run, '--out', encoder]);
+    const same = ['--data', 'synthetic:96', '--validation', '0.25', '--split-seed', '1'];
+    const alone = await evaluated('knn', encoder, ...same, '--workers', '1', '--k', '5', '--fresh');
+    const kept = await evaluated('knn', run, '--k', '5');
+    assert.deepEqual({ ...kept, time: '' }, { ...one, time: '', device: kept.device });
+    assert.equal(alone.features, one.features);
+    assert.equal(alone.accuracy, one.accuracy);
+
+    const place = join(run, 'checkpoints', 'step-00000000');
+    const linear = await evaluated(
+      'linear',
+      place,
+      '--calibrate',
+      '--seeds',
+      '2',
+      '--workers',
+      '1',
+    );
+    assert.equal(linear.checkpoint.step, 0);
+    assert.equal(linear.probes.length, 2);
+    assert.notEqual(linear.features, one.features);
+
+    const verified = await tandem(t, ['verify', run]);
+    assert.match(verified, /every claim holds/);
+    const refused = startTandem(t, ['eval', 'knn', run, '--checkpoint', '7']);
+    assert.equal(await refused.ended, 65);
+    assert.match(refused.err(), /step 7 is damaged|there is no checkpoint/);
+  });
+});
