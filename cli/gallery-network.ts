@@ -7,13 +7,14 @@
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readCheckpoint } from '../coordinator/shell/checkpoints.ts';
 import { isEncoderFolder, readEncoderFolder } from '../shared/adapters/encoder-folder.ts';
 import { openDataset } from '../shared/adapters/open-dataset.ts';
+import { badWeights, openSafetensors } from '../shared/adapters/safetensors-file.ts';
 import { architecture } from '../shared/core/architecture.ts';
 import { type Config, methodOf, parseConfig } from '../shared/core/config.ts';
+import { encoderTensors } from '../shared/core/encoder-naming.ts';
 import { Failure } from '../shared/core/failures.ts';
-import type { Method } from '../shared/core/method.ts';
+import type { Method, ModelName } from '../shared/core/method.ts';
 import type { Sample } from '../shared/core/sample.ts';
 import type { Dataset } from '../shared/ports/dataset.ts';
 import { parseSamples } from '../shared/wire/samples.ts';
@@ -56,11 +57,13 @@ export async function galleryNetwork(
     const { samples } = await dataset.index(undefined, signal);
     return { method, weights, statistics, at: 'encoder', samples, dataset };
   }
-  const { run, step, record } = await chooseCheckpoint(target, signal, (checkpoint, damage) =>
-    say(`${checkpoint} is damaged: ${damage}. Taking the one before.`),
+  const { run, folder, step, record } = await chooseCheckpoint(
+    target,
+    signal,
+    (checkpoint, damage) => say(`${checkpoint} is damaged: ${damage}. Taking the one before.`),
   );
   const { method } = record;
-  const { copy } = await readCheckpoint(run, step, architecture(method.model));
+  const { weights, statistics } = await backboneOf(join(folder, 'model.safetensors'), method.model);
   const own = readRunConfig(run);
   const place = data ?? (own === null ? null : parseConfig([own]).config.data);
   if (place === null)
@@ -70,8 +73,32 @@ export async function galleryNetwork(
     data === null
       ? parseSamples(await readFile(join(run, 'samples.jsonl'), 'utf8'))
       : (await dataset.index(undefined, signal)).samples;
-  const { weights, statistics } = copy;
   return { method, weights, statistics, at: `step ${step}`, samples, dataset };
+}
+
+/** The encoder in a checkpoint's file, whatever heads stand beside it there; they are left at zero. */
+async function backboneOf(
+  path: string,
+  model: ModelName,
+): Promise<{ weights: Float32Array; statistics: Float32Array }> {
+  const { parameterCount, statisticCount } = architecture(model);
+  const weights = new Float32Array(parameterCount);
+  const statistics = new Float32Array(statisticCount);
+  const file = await openSafetensors(path);
+  try {
+    const places = new Map(file.tensors.map((tensor) => [tensor.name, tensor]));
+    for (const { spec, kind } of encoderTensors(model)) {
+      const found = places.get(spec.name);
+      if (found === undefined) throw badWeights(path, `it lacks ${spec.name}`);
+      const values = await file.read(found);
+      if (values.length !== spec.length)
+        throw badWeights(path, `${spec.name} has ${values.length} numbers, not ${spec.length}`);
+      (kind === 'parameter' ? weights : statistics).set(values, spec.offset);
+    }
+    return { weights, statistics };
+  } finally {
+    await file.close();
+  }
 }
 
 /** Features of the samples at `places`, [places, width]. */

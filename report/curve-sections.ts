@@ -68,7 +68,8 @@ export function curveSections(
       title: 'Loss',
       content: [
         note(
-          'Negative cosine similarity of prediction and projection: 0 is unrelated, −1 is equal. ' +
+          'SimSiam: negative cosine similarity of prediction and projection, 0 is unrelated, −1 is ' +
+            'equal. With labels: cross-entropy. ' +
             'Faint: each step; strong: a running mean over a twentieth of the run.',
         ),
         legend(runs),
