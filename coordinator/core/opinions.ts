@@ -9,6 +9,7 @@
 import { auditedLeaves } from '../../shared/core/audit.ts';
 import { fail } from './fail.ts';
 import { lease, takeBack, tellMoved } from './leases.ts';
+import { mayCheck, thirdOpinion } from './checkers.ts';
 import { convictOf, namesOf } from './convicts.ts';
 import { expel } from './membership.ts';
 import type { Effect, LeafReport, Opinion, State, WorkerState } from './state.ts';
@@ -98,14 +99,6 @@ function minority(
   return groups.slice(1).flatMap((group) => group.map(({ worker }) => worker));
 }
 
-/** A worker that may compute a leaf again: of the class, and without an opinion of it. */
-function thirdOpinion(state: State, leaf: number): WorkerState | null {
-  const seen = (state.opinions[leaf] ?? []).map(({ worker }) => worker);
-  return liveWorkers(state).find((w) => mayCheck(w, seen) && !w.draining) ?? null;
-}
-
-const mayCheck = (worker: WorkerState, seen: readonly string[]) =>
-  worker.sameClass && !seen.includes(worker.id);
 const beingChecked = (state: State, leaf: number) =>
   liveWorkers(state).some(
     ({ lease: held }) => held !== null && held.first <= leaf && leaf < held.end && !held.overdue,
@@ -171,7 +164,9 @@ export function assignChecks(
     const leaf = waiting.find((candidate) => {
       const seen = (state.opinions[candidate] ?? []).map((opinion) => opinion.worker);
       // A first opinion comes with the sum; it is not asked for twice.
-      return seen.length > 0 && mayCheck(worker, seen) && !beingChecked(state, candidate);
+      return (
+        seen.length > 0 && !beingChecked(state, candidate) && mayCheck(state, worker, candidate)
+      );
     });
     if (leaf === undefined) continue;
     lease(state, worker, { level: 0, index: leaf }, now, true, effects);

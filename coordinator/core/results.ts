@@ -155,6 +155,8 @@ export function leaseFailed(
   const worker = state.workers[event.worker];
   if (worker === undefined || event.generation !== state.plan.generation) return;
   const again = (failed: string[] | undefined) => [...(failed ?? []), worker.id];
+  // Whoever has a result of an audited leaf cannot be asked for it again.
+  const answered = worker.lease?.check ? (state.opinions[worker.lease.first] ?? []) : [];
   if (worker.lease && event.step === state.step) {
     const { first, end, check } = worker.lease;
     for (let leaf = first; leaf < end; leaf++)
@@ -171,7 +173,8 @@ export function leaseFailed(
   }
   because.push(`${worker.id} handed its lease back: ${event.message}`);
   if (isNewSuspicion(state, event)) {
-    suspectSample(state, event.sample ?? 0, worker.id, event.message, effects);
+    const without = answered.map((opinion) => opinion.worker);
+    suspectSample(state, event.sample ?? 0, worker.id, without, event.message, effects);
     return;
   }
   worker.handBacks += 1;
@@ -196,12 +199,14 @@ function suspectSample(
   state: State,
   sample: number,
   id: string,
+  without: readonly string[],
   message: string,
   effects: Effect[],
 ): void {
   const seen = [...(state.undecodable[sample] ?? []), id];
   state.undecodable[sample] = seen;
-  const enough = seen.length > 1 && (new Set(seen).size > 1 || readyWorkers(state).length === 1);
+  const alone = readyWorkers(state).every((w) => seen.includes(w.id) || without.includes(w.id));
+  const enough = seen.length > 1 && (new Set(seen).size > 1 || alone);
   if (!enough) return;
   state.gray.push(sample);
   effects.push({

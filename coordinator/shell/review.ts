@@ -72,17 +72,19 @@ async function firstUnchecked(
 
 /** Writes down what must be looked at again; false where the convict had no part in the past. */
 export async function reviewConvict(
-  context: Pick<RunContext, 'folder' | 'model' | 'plan'>,
+  context: Pick<RunContext, 'folder' | 'model' | 'plan' | 'ledger'>,
   convict: Convict,
 ): Promise<boolean> {
   const { folder, model, plan } = context;
-  const found = await firstUnchecked(folder, convict, model.step);
+  // Behind a restart the ledger is ahead of the model, and what it holds is in question too.
+  const steps = Math.max(model.step, context.ledger?.length ?? 0);
+  const found = await firstUnchecked(folder, convict, steps);
   if (found === null) return false;
   const before = await readReview(folder);
   const review: Review = {
     convicts: [...(before?.convicts ?? []), convict],
     since: Math.min(found, before?.since ?? found),
-    until: Math.max(model.step, before?.until ?? 0),
+    until: Math.max(steps, before?.until ?? 0),
   };
   await replaceFenced(folder, plan.generation, reviewName, `${JSON.stringify(review)}\n`);
   return true;

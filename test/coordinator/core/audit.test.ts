@@ -121,6 +121,26 @@ test('a convict that was called after its host and process is not let in as anot
     assert.equal(one(run.send(connectedEvent(worker)), 'welcome').worker, worker);
 });
 
+test('an audited leaf that a worker hands back is asked of another one first', () => {
+  const run = drive({ leaves: 1, minWorkers: 3, audit: 1 });
+  for (const worker of ['w0', 'w1', 'w2']) run.join(worker);
+  const first = Object.keys(run.state.workers).find((id) => run.leaseOf(id) !== '-') ?? '';
+  run.finish(first);
+  const checker = () => Object.keys(run.state.workers).find((id) => run.leaseOf(id) !== '-') ?? '';
+  const handBack = (worker: string) =>
+    run.send({
+      ...{ kind: 'lease-failed', worker, generation: 3, step: 0, sample: 7 },
+      ...{ code: 'sample-undecodable', message: 'no image' },
+    });
+  const second = checker();
+  handBack(second);
+  const third = checker();
+  assert.equal(new Set([first, second, third]).size, 3);
+  const effects = handBack(third);
+  assert.deepEqual(run.state.gray, [7], 'two could not decode it, and the first has its result');
+  assert.deepEqual(all(effects, 'lease')[0]?.gray, [7]);
+});
+
 test('with two workers a dispute stops the run and says that a third is needed', () => {
   const run = group(2, 2, 1);
   run.finish('w0', { leafHash: 'wrong' });
