@@ -151,6 +151,7 @@ export async function evaluate(
     checkpoint: {
       ...{ run: network.name, step, epoch, digest, model, precision, backbone },
       calibrated: request.calibrate,
+      ...(network.imported === undefined ? {} : { imported: network.imported }),
     },
     data,
     protocol,

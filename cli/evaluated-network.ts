@@ -36,6 +36,8 @@ export interface EvaluatedNetwork {
   fingerprint: string | null;
   /** Where it lay; null: nobody knows. */
   data: string | null;
+  /** Whose names the file of an imported encoder had. */
+  imported?: string;
 }
 
 /** Folder of a run, and the step that a path to one of its checkpoints names. */
@@ -89,7 +91,7 @@ async function importedNetwork(folder: string, step: number | null): Promise<Eva
   if (step !== null)
     throw new Failure('bad-option', `${folder} is one encoder: it has no --checkpoint ${step}.`);
   const { record, weights, statistics } = await readEncoderFolder(folder);
-  const { model, digest, preprocessing } = record;
+  const { model, digest, preprocessing, source } = record;
   const { config } = parseConfig([
     { source: 'flag', values: { model, size: preprocessing.size, batch: 8, 'micro-batch': 8 } },
   ]);
@@ -99,12 +101,13 @@ async function importedNetwork(folder: string, step: number | null): Promise<Eva
     folder,
     method: methodOf(config, config.batch),
     copy: { weights, momentum, statistics },
-    step: record.source.kind === 'run' ? record.source.step : 0,
-    epoch: 0,
+    step: source.kind === 'run' ? source.step : 0,
+    epoch: source.kind === 'run' ? source.epoch : 0,
     digest,
     samples: null,
     fingerprint: null,
     data: null,
+    ...(source.kind === 'file' ? { imported: source.naming } : {}),
   };
 }
 

@@ -54,7 +54,11 @@ export function evaluationText(evaluation: Evaluation, file: string): string {
   const { run, step, model, digest, calibrated } = checkpoint;
   const seeds = probes.length > 1 ? ` (± ${points(seedError)} over ${probes.length} seeds)` : '';
   const trained =
-    step === 0 ? 'untrained' : `step ${count(step)}, epoch ${epoch(checkpoint.epoch)}`;
+    checkpoint.imported !== undefined
+      ? `imported (${checkpoint.imported})`
+      : step === 0
+        ? 'untrained'
+        : `step ${count(step)}, epoch ${epoch(checkpoint.epoch)}`;
   const rows = [
     ['network', `${run}, ${model}, ${trained}${calibrated ? ', batch norm calibrated' : ''}`],
     ['data', dataText(evaluation)],

@@ -62,7 +62,9 @@ export async function galleryNetwork(
     signal,
     (checkpoint, damage) => say(`${checkpoint} is damaged: ${damage}. Taking the one before.`),
   );
-  const { method } = record;
+  // The backbone alone is asked: what was trained beside it does not matter.
+  const { classes: _, ...plain } = record.method;
+  const method: Method = { ...plain, objective: 'simsiam' };
   const { weights, statistics } = await backboneOf(join(folder, 'model.safetensors'), method.model);
   const own = readRunConfig(run);
   const place = data ?? (own === null ? null : parseConfig([own]).config.data);

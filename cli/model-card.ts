@@ -77,12 +77,14 @@ function methodRows(method: object, above = ''): string[][] {
   );
 }
 
+const names = { linear: 'linear probe', knn: 'kNN', classifier: 'its own classifier' } as const;
+
 function evaluationRow(evaluation: Evaluation): string[] {
   const { kind, protocol, accuracy, standardError, n, data, probes } = evaluation;
   const seeds = kind === 'linear' ? `, ${probes.length} probe seeds` : '';
   const split = data.split === 'held-out' ? 'held out' : 'of the training part';
   return [
-    `${kind === 'linear' ? `linear probe (${protocol.name})` : 'kNN'}${seeds}`,
+    `${names[kind]}${kind === 'linear' ? ` (${protocol.name})` : ''}${seeds}`,
     `${percent(accuracy, 2)} ± ${percent(standardError, 2)}`,
     `${count(n)} images ${split} of ${plain(data.name)} at ${data.size} px`,
   ];
@@ -120,10 +122,10 @@ export function exportCard(record: EncoderRecord, of: ExportedRun): string {
       : '';
   const name = from.kind === 'run' ? from.run : '';
   const objective = method.objective;
-  const about = objective === 'simsiam' ? 'SimSiam, without labels' : plain(objective);
+  const about = objective === 'simsiam' ? 'by SimSiam, without labels,' : 'with labels';
   return `${frontMatter(record, ['self-supervised', objective].slice(objective === 'simsiam' ? 0 : 1))}
 # ${plain(record.model)}, ${objective}, step ${count(step)}
-A ${record.model} trained by ${about} with Tandem on ${count(run.samples)} images, ${method.size} x
+A ${record.model} trained ${about} by Tandem on ${count(run.samples)} images, ${method.size} x
 ${method.size} pixels. \`${encoderFiles.encoder}\` holds the encoder under torchvision's names and
 without a classifier, \`${encoderFiles.heads}\` the heads of the training, which features do not need.
 ${marks}

@@ -34,7 +34,7 @@ function valuesOf(event: RunEvent, root: number): Scalar[] {
 }
 
 const evaluationScalar = ({ kind, protocol, accuracy }: Evaluation): Scalar => ({
-  tag: `eval/${kind === 'knn' ? 'knn' : `linear_${protocol.name}`}`,
+  tag: `eval/${kind === 'linear' ? `linear_${protocol.name}` : kind}`,
   value: accuracy,
 });
 

@@ -2,7 +2,7 @@
  * Accuracies of evaluations as dots with one standard error to each side, a row an evaluation.
  */
 import { type Axis, escaped, pixel, ticks } from '../shared/core/plotting.ts';
-import type { Evaluation } from '../shared/core/evaluation.ts';
+import type { Evaluation, Protocol } from '../shared/core/evaluation.ts';
 import type { Figure, ReportRun } from './contents.ts';
 import { coloursMax, figureStyle } from './figure-style.ts';
 
@@ -39,11 +39,15 @@ export function measuredOf(runs: readonly ReportRun[]): Measured[] {
 export const checkpointText = ({ checkpoint }: Evaluation): string =>
   checkpoint.imported === undefined ? `step ${checkpoint.step}` : 'imported';
 
+function protocolName(protocol: Protocol): string {
+  if (protocol.name === 'knn') return `kNN-${protocol.k}`;
+  return protocol.name === 'classifier' ? 'its own classifier' : `linear probe (${protocol.name})`;
+}
+
 /** `linear probe, paper`, `kNN-20`; what sets it apart from its like follows. */
-export function protocolText({ kind, protocol, checkpoint, data }: Evaluation): string {
-  const name = protocol.name === 'knn' ? `kNN-${protocol.k}` : `linear probe (${protocol.name})`;
+export function protocolText({ protocol, checkpoint, data }: Evaluation): string {
+  const name = protocolName(protocol);
   const more = [
-    ...(kind === 'knn' && protocol.name !== 'knn' ? ['kNN'] : []),
     ...(protocol.standardised ? ['standardised'] : []),
     ...(checkpoint.calibrated ? ['calibrated'] : []),
     ...(data.split === 'training' ? ['on a share of the training part'] : []),

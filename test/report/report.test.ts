@@ -9,6 +9,7 @@ import { measuredOf } from '../../report/accuracy-figure.ts';
 import type { ReportContents, ReportRun } from '../../report/contents.ts';
 import { curvesFigure, plainNumber } from '../../report/curves-figure.ts';
 import { report } from '../../report/page.ts';
+import type { Evaluation } from '../../shared/core/evaluation.ts';
 import { emptySummary, fold } from '../../shared/core/summary.ts';
 import { pretendEvaluation } from '../support/evaluations.ts';
 import { pretendRun } from '../support/pretend-events.ts';
@@ -126,6 +127,24 @@ test('points that are not finite leave out themselves and nothing else', () => {
   const path = /d="M([^"]+)"/.exec(file)?.[1]?.split('L') ?? [];
   assert.equal(path.length, 3);
   assert.doesNotMatch(file, /NaN|Infinity/);
+});
+
+test('a supervised run\u2019s own classifier and an imported encoder are called what they are', () => {
+  const of = { run: 'r', step: 0, labels: ['a', 'b'] } as const;
+  const [linear, own] = [0.5, 0.6].map((accuracy) =>
+    pretendEvaluation({ ...of, kind: 'linear', accuracy }),
+  ) as [Evaluation, Evaluation];
+  const { protocol: _, ...rest } = own;
+  const evaluations: Evaluation[] = [
+    { ...linear, checkpoint: { ...linear.checkpoint, imported: 'torchvision' } },
+    { ...rest, kind: 'classifier', protocol: { name: 'classifier', standardised: false } },
+  ];
+  const { page } = report(
+    contents({ name: 'r', kind: 'encoder', summary: emptySummary, evaluations }),
+  );
+  assert.match(page, /r, imported: linear probe \(simsiam-tf\), calibrated/);
+  assert.match(page, /r, step 0: its own classifier/);
+  assert.doesNotMatch(page, /linear probe \(classifier\)/);
 });
 
 test('an evaluation that was repeated counts once, the latest; checkpoints stand in their order', () => {
