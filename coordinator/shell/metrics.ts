@@ -94,6 +94,12 @@ export function runMetrics(view: MetricsView): Metrics {
   gauge('tandem_std_ratio', 'std times root d: 1 is healthy, 0 is collapsed.', (s) =>
     s.std === null ? null : stdRatio(s.std, s.outputWidth),
   );
+  gauge('tandem_knn_accuracy', 'Accuracy of the newest kNN vote, from 0 to 1.', (s) => {
+    return s.knnHistory.at(-1)?.accuracy ?? null;
+  });
+  gauge('tandem_knn_std_ratio', 'std times root d of the features of the newest kNN vote.', (s) => {
+    return s.knnHistory.at(-1)?.stdRatio ?? null;
+  });
   gauge('tandem_learning_rate', 'Learning rate of the last step.', (s) => s.learningRate);
   gauge('tandem_images_per_second', 'Images a second, smoothed.', (s) => s.imagesPerSecond);
   gauge('tandem_seconds_left', 'Seconds to the last step at this rate.', (s) => s.secondsLeft);

@@ -50,7 +50,7 @@ const specs = [
     range: [0, 0.5],
     show: (v) => percent(v, 1),
     axis: (v, digits) => percent(v, Math.max(0, digits - 2)),
-    points: (s) => s.knnHistory.map((k) => ({ x: k.step, y: k.accuracy })),
+    points: (s) => s.knnHistory.map((k) => ({ x: k.step, y: k.accuracy, note: measureNote(k) })),
   },
   {
     name: 'Learning rate',
@@ -67,6 +67,9 @@ const specs = [
     points: (s) => history(s, 'imagesPerSecond'),
   },
 ];
+/** How sure a measure is, and the std of its features where it says so. */
+const measureNote = ({ standardError, stdRatio: spread }) =>
+  ` ± ${fixed(100 * standardError, 1)}${spread === null ? '' : `, std·√d ${fixed(spread, 2)}`}`;
 const history = (s, name) => s.lossHistory.map((point) => ({ x: point.step, y: point[name] }));
 const charts = specs.map((spec) => ({ spec, ...chart(spec) }));
 $('curves').append(...charts.map(({ figure }) => figure));

@@ -35,7 +35,7 @@ const digitsOf = (step) => {
 /**
  * `spec`: name, kind (its colour), show (a value as text), range ([least, most] or null), guide (a
  * height to mark or null), axis (a value and how many digits, to text). Gives the figure and how to
- * show new points [{ x, y }].
+ * show new points [{ x, y, note }]; a note is read out after its value.
  */
 export function chart(spec) {
   const readout = make('output');
@@ -52,7 +52,9 @@ export function chart(spec) {
   function read() {
     const point = points[at < 0 ? points.length - 1 : at];
     readout.textContent =
-      point === undefined ? 'no value yet' : `step ${count(point.x)}: ${spec.show(point.y)}`;
+      point === undefined
+        ? 'no value yet'
+        : `step ${count(point.x)}: ${spec.show(point.y)}${point.note ?? ''}`;
     if (at < 0 || point === undefined || scale === null) cursor.remove();
     else {
       cursor.setAttribute('x1', scale.x(point.x));

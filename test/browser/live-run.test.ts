@@ -55,7 +55,7 @@ const joins = (t: TestContext, address: string, name: string): Tandem => {
 
 describe('the dashboard of a live run in Chromium', {
   skip: browserSkip,
-  timeout: 300_000,
+  timeout: 600_000,
 }, () => {
   const look = openBrowser();
 
@@ -100,14 +100,10 @@ describe('the dashboard of a live run in Chromium', {
     await sleep(1000 * Number(process.env['TANDEM_SLEEP_SECONDS'] ?? 0));
     await browser.send('Page.setWebLifecycleState', { state: 'active' });
     const reached = Math.max(asleep.at(-1)?.step ?? 0, (await lastOf(run)).step);
-    await page.waitForFunction(
-      (least) => {
-        const text = document.querySelector('#figures dd')?.textContent ?? '';
-        return Number(text.replaceAll(',', '').split(' ')[0]) >= least;
-      },
-      reached,
-      { timeout: 60_000 },
-    );
+    await page.waitForFunction((least) => {
+      const text = document.querySelector('#figures dd')?.textContent ?? '';
+      return Number(text.replaceAll(',', '').split(' ')[0]) >= least;
+    }, reached);
     assert.match(await shownStep(), /of 100,000/);
     const listed = await page.evaluate(() =>
       [...document.querySelectorAll('#events tbody tr td:first-child')].map((cell) =>

@@ -6,6 +6,7 @@ import { delimiter, join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { type MetricsView, runMetrics, serveMetrics } from '../../coordinator/shell/metrics.ts';
+import type { RunEvent } from '../../shared/core/events.ts';
 import { emptySummary, fold, type RunSummary } from '../../shared/core/summary.ts';
 import { pretendRun } from '../support/pretend-events.ts';
 
@@ -41,7 +42,7 @@ const metrics = runMetrics(view);
 const told = pretendRun({ run: 'r', steps: 100, workers: ['<script>', 'w2'] });
 const events = [...told.begin(), told.committed(), told.checkpoint(), told.moved('w2', 0, 2)];
 while (told.step < 50) events.push(told.committed());
-events.push(told.convicted('w2', 5));
+events.push(told.convicted('w2', 5), { ...told.knn(0.5), stdRatio: 0.9 } as RunEvent);
 for (const event of events) {
   summary = fold(summary, event);
   metrics.event(event);
@@ -77,6 +78,7 @@ test('the figures are those of the summary, and the phases sum to the steps', as
   assert.equal(value('tandem_events_unpublished'), 2);
   assert.equal(value('tandem_micro_batches_audited_total'), 50);
   assert.equal(value('tandem_convictions_total'), 1);
+  assert.deepEqual([value('tandem_knn_accuracy'), value('tandem_knn_std_ratio')], [0.5, 0.9]);
   assert.equal(value('tandem_worker_joins_total'), 2);
   assert.ok(value('tandem_checkpoint_age_seconds') > 60);
   const phases = [...text.matchAll(/^tandem_phase_seconds_total\{.*\} (\S+)$/gm)];

@@ -25,6 +25,9 @@ export const browserSkip: string | false = program === undefined ? 'no Chromium 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const shots = process.env['TANDEM_SHOTS'];
 
+/** A browser on a busy machine may need a minute to open a page. */
+const patienceMs = 120_000;
+
 export interface Looked {
   page: Page;
   /** Errors on the console and exceptions, but for a server that is away. */
@@ -42,12 +45,13 @@ export function openBrowser(): (
   let browser: Browser;
   before(async () => {
     const args = ['--no-sandbox', '--disable-dev-shm-usage'];
-    browser = await chromium.launch({ executablePath: program ?? '', args });
+    browser = await chromium.launch({ executablePath: program ?? '', args, timeout: patienceMs });
   });
   after(() => browser?.close());
   return async (t, url, options = {}) => {
     const viewport = { width: 1280, height: 1600 };
     const context = await browser.newContext({ viewport, ...options });
+    context.setDefaultTimeout(patienceMs);
     t.after(() => context.close());
     const page = await context.newPage();
     const [faults, foreign]: [string[], string[]] = [[], []];
@@ -98,7 +102,7 @@ export async function shows(page: Page, worker: string, word: string): Promise<n
   await page.waitForFunction(
     ([id, wanted]) => document.querySelector(`tr[data-worker="${id}"] td`)?.textContent === wanted,
     [worker, word],
-    { timeout: 60_000, polling: 20 },
+    { polling: 20 },
   );
   return performance.now() - began;
 }
