@@ -4,7 +4,7 @@
  */
 import type { Command } from 'commander';
 import { certificatePaths } from '../shared/adapters/certificate-files.ts';
-import { type ClientSecurity, dial } from '../shared/adapters/dial.ts';
+import type { ClientSecurity } from '../shared/adapters/dial.ts';
 import type { Config } from '../shared/core/config.ts';
 import { Failure } from '../shared/core/failures.ts';
 import type { GivenFlags } from './command.ts';
@@ -20,17 +20,14 @@ export function declareSecurity(command: Command): void {
 
 const text = (value: unknown): string | null => (typeof value === 'string' ? value : null);
 
-/** What the flags say. Throws `bad-option` or `bad-certificate` where a file cannot be used. */
+/** What the flags say; the files are read where they are used. Throws `bad-option`. */
 export function securityOf(flags: GivenFlags): ClientSecurity {
   const tls = certificatePaths({
     tlsCert: text(flags['tlsCert']),
     tlsKey: text(flags['tlsKey']),
     tlsCa: text(flags['tlsCa']),
   });
-  const security = { tls, tokenFile: text(flags['tokenFile']) };
-  // Said before anything starts.
-  dial('127.0.0.1:1', security).close();
-  return security;
+  return { tls, tokenFile: text(flags['tokenFile']) };
 }
 
 /** As `securityOf`; without certificates among the flags, those of the coordinator of this run. */
