@@ -51,7 +51,16 @@ export interface Surroundings {
 const root = fileURLToPath(
   new URL(import.meta.url.includes('/dist/') ? '../../' : '../', import.meta.url),
 );
-const variables = ['COORDINATOR', 'LIBTENSORFLOW', 'BACKEND', 'NATS_SERVER'];
+const variables = [
+  'BACKEND',
+  'COORDINATOR',
+  'LIBTENSORFLOW',
+  'NATS',
+  'NATS_PASSWORD',
+  'NATS_SERVER',
+  'NATS_TOKEN',
+  'NATS_USER',
+];
 const waitMs = 3000;
 
 /** The nearest folder above (or at) a path that exists. */

@@ -52,7 +52,10 @@ async function* growingLines(file: string, signal: AbortSignal): AsyncIterable<s
   let rest = '';
   try {
     while (true) {
-      handle ??= await open(file, 'r').catch(() => null);
+      handle ??= await open(file, 'r').catch((error: NodeJS.ErrnoException) => {
+        if (error.code === 'ENOENT') return null;
+        throw error;
+      });
       const read =
         handle === null ? 0 : (await handle.read(buffer, 0, chunkBytes, position)).bytesRead;
       if (read === 0) {

@@ -7,7 +7,7 @@
 import type { LeftOut, Sample } from '../shared/core/sample.ts';
 import { splitOf } from '../shared/core/split.ts';
 import type { DatasetIndex } from '../shared/ports/dataset.ts';
-import { bytes, count, percent, plural, printable, table } from './format.ts';
+import { bytes, count, oneLine, percent, plural, printable, table } from './format.ts';
 
 export interface Spread {
   least: number;
@@ -133,7 +133,7 @@ function classTable({ classes, images, split }: DataReport): string {
   const rows = classes
     .slice(0, classesShown)
     .map((c) => [
-      c.name === null ? '(no class)' : printable(c.name, 60),
+      c.name === null ? '(no class)' : oneLine(c.name, 60),
       count(c.images),
       percent(c.images / images),
       ...(parted ? [count(c.training), count(c.heldOut)] : []),
@@ -178,7 +178,7 @@ export function inspectText(report: DataReport): string {
       '',
       `${plural(duplicates.images, 'image')} share ${plural(duplicates.contents, 'content')}` +
         (where.length > 0 ? ` (${where.join(', ')}):` : ':'),
-      ...duplicates.examples.map((paths) => `  ${printable(paths.join(' = '), 200)}`),
+      ...duplicates.examples.map((paths) => `  ${oneLine(paths.join(' = '), 200)}`),
     );
   }
   if (leftOut.length > 0) {
@@ -186,7 +186,7 @@ export function inspectText(report: DataReport): string {
     lines.push('', `left out: ${plural(files, 'entry', 'entries')}`);
     for (const { reason, files: n, examples } of leftOut) {
       const some = examples.slice(0, 3).join(', ') + (n > 3 ? ', …' : '');
-      lines.push(`  ${count(n)}: ${printable(reason, 120)} (${printable(some, 160)})`);
+      lines.push(`  ${count(n)}: ${printable(reason, 120)} (${oneLine(some, 160)})`);
     }
   }
   return `${lines.join('\n')}\n`;

@@ -211,7 +211,9 @@ function report(error: unknown, io: Io, verbose: boolean): number {
   const failure = asFailure(error);
   // A supervisor is told, and says it once in its own words.
   if (io.toParent === undefined || verbose) {
-    io.stderr.write(`tandem: ${printable(failure.message)} (${failure.code})\n`);
+    io.stderr.write(
+      `tandem: ${printable(failure.message).replaceAll('\n', ' ')} (${failure.code})\n`,
+    );
   }
   io.toParent?.({ failure: { code: failure.code, message: failure.message } });
   if (verbose) {

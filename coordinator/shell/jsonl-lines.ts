@@ -5,6 +5,9 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { syncFolder } from '../../shared/adapters/durable.ts';
 
+/** No file at all; one that cannot be read is no empty one. */
+const isAbsent = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT';
+
 /**
  * Copies a file's whole lines and gives their bytes; a last line that is torn, or not whole by
  * `isWhole`, is left out.
@@ -17,8 +20,9 @@ export async function copyWholeLines(
   let source: FileHandle;
   try {
     source = await open(from, 'r');
-  } catch {
-    return 0;
+  } catch (error) {
+    if (isAbsent(error)) return 0;
+    throw error;
   }
   try {
     const buffer = Buffer.allocUnsafe(1 << 20);
@@ -115,8 +119,9 @@ export async function* readLines(
   let handle: FileHandle;
   try {
     handle = await open(path, 'r');
-  } catch {
-    return;
+  } catch (error) {
+    if (isAbsent(error)) return;
+    throw error;
   }
   let rest = '';
   let number = 0;

@@ -93,16 +93,20 @@ export class Failure extends Error {
   }
 }
 
-/** The system's codes of a disk that is full, read-only or broken. */
+/** The system's codes of a disk that is full, read-only or broken, and of one that is not ours. */
 const diskCodes: readonly unknown[] = ['ENOSPC', 'EDQUOT', 'EFBIG', 'EROFS', 'EIO'];
+const permissionCodes: readonly unknown[] = ['EACCES', 'EPERM'];
 
 /** The failure in an unknown error; the disk's own are `disk`, anything else is `internal`. */
 export function asFailure(error: unknown): Failure {
   if (error instanceof Failure) return error;
   const message = error instanceof Error ? error.message : String(error);
-  if (error instanceof Error && diskCodes.includes((error as { code?: unknown }).code)) {
-    const advice = 'Free space or check the disk, then resume the run';
-    return new Failure('disk', `${message}. ${advice}`, { cause: error });
-  }
+  const code = error instanceof Error ? (error as { code?: unknown }).code : undefined;
+  const advice = diskCodes.includes(code)
+    ? 'Free space or check the disk, then resume the run'
+    : permissionCodes.includes(code)
+      ? 'Give this user permission, or name another place'
+      : null;
+  if (advice !== null) return new Failure('disk', `${message}. ${advice}`, { cause: error });
   return new Failure('internal', message, { cause: error });
 }

@@ -82,3 +82,7 @@ export function printable(text: string, most = 2000): string {
   const clean = text.replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '?');
   return clean.length <= most ? clean : `${clean.slice(0, most)}…`;
 }
+
+/** The same for a place that has one line, such as a name within a sentence. */
+export const oneLine = (text: string, most = 2000): string =>
+  printable(text.replaceAll('\n', '?'), most);

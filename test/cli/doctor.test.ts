@@ -1,6 +1,7 @@
 /** The doctor, on machines made up here (values, not mocks of parts) and on this one. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
@@ -41,6 +42,15 @@ test('a machine on which everything is well has no failure and no cure', async (
     assert.ok(['ok', 'note'].includes(one.state), `${one.name}: ${one.found}`);
     assert.equal(one.cure, '');
   }
+});
+
+test('the doctor knows every variable that the reference tells of, and warns of others', () => {
+  const reference = readFileSync(new URL('../../../docs/reference.md', import.meta.url), 'utf8');
+  const [, environment = ''] = reference.split('## Environment');
+  const told = [...environment.matchAll(/TANDEM_[A-Z_]+/g)].map(([name]) => name);
+  assert.ok(told.length >= 8);
+  const set = Object.fromEntries([...told, 'TANDEM_GPU'].map((name) => [name, 'x']));
+  assert.deepEqual(surroundingsOf(config, set).unknownVariables, ['TANDEM_GPU']);
 });
 
 const ills: [what: string, change: Partial<Surroundings>, name: string, state: string][] = [
