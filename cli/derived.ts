@@ -2,7 +2,6 @@
  * What follows from a config before anything runs: steps, images, bytes on the wire, on the disk
  * and in memory. Pure; the model's sizes come from its architecture.
  */
-import { checkpointsKept } from '../coordinator/shell/checkpoints.ts';
 import { architecture } from '../shared/core/architecture.ts';
 import { type Config, totalStepsOf, trainingCount } from '../shared/core/config.ts';
 import { bucketCredit, bucketElements } from '../shared/wire/limits.ts';
@@ -78,7 +77,7 @@ export function derive(config: Config, imageCount: number | null): Derived {
     wireBytesPerStep: busy * payload + workers * weights,
     checkpointBytes,
     // The newest, that of step 0, one that is being written; two warm slots.
-    diskBytes: (checkpointsKept + 2) * checkpointBytes + 2 * (state + warmHeaderBytes),
+    diskBytes: (config.keepCheckpoints + 2) * checkpointBytes + 2 * (state + warmHeaderBytes),
     coordinatorBytes: 2 * state + bucketCredit * bucketElements * floatBytes,
     workerBytes: weights + 2 * payload + Math.min(decoded, pixelBytesMax),
   };

@@ -29,9 +29,6 @@ export interface Manifest {
   reproducible: boolean;
 }
 
-/** Checkpoints kept besides the one of step 0. */
-export const checkpointsKept = 3;
-
 export const checkpointName = (step: number): string => `step-${String(step).padStart(8, '0')}`;
 
 interface Part {
@@ -247,10 +244,10 @@ export async function clearUnfinished(folder: string, generation: number): Promi
   }
 }
 
-/** Removes what retention does not keep: the newest few and step 0 stay. */
-export async function pruneCheckpoints(folder: string): Promise<void> {
+/** Removes what retention does not keep: the newest `keep` and step 0 stay. */
+export async function pruneCheckpoints(folder: string, keep: number): Promise<void> {
   const steps = await checkpointSteps(folder);
-  for (const step of steps.slice(checkpointsKept)) {
+  for (const step of steps.slice(keep)) {
     if (step === 0) continue;
     await rm(join(folder, 'checkpoints', checkpointName(step)), { recursive: true, force: true });
   }

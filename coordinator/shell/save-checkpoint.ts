@@ -38,7 +38,7 @@ async function saveCheckpoint(context: RunContext, record: Record): Promise<Mani
   });
   readCurrent(model, written);
   const manifest = await written;
-  await pruneCheckpoints(folder);
+  await pruneCheckpoints(folder, context.config.keepCheckpoints);
   await record(
     {
       kind: 'checkpoint-saved',

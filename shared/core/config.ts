@@ -59,6 +59,7 @@ export interface Config {
   mixedDevices: boolean;
   audit: number;
   checkpointEvery: number;
+  keepCheckpoints: number;
   stopAt: number | null;
   knn: boolean;
   monitorEvery: number | null;

@@ -130,6 +130,14 @@ export const optionTable: readonly OptionSpec[] = [
     whole(1, 1_000_000_000),
     'between checkpoints',
   ),
+  row(
+    'operation',
+    'keep-checkpoints',
+    'N',
+    3,
+    whole(1, 1_000_000),
+    'newest checkpoints that stay, besides that of step 0',
+  ),
   row('operation', 'stop-at', 'STEP', null, whole(1, 1_000_000_000), 'stop early; can be resumed'),
   row('operation', 'knn', '', false, { kind: 'switch' }, 'kNN accuracy before and after'),
   row(
