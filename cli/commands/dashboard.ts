@@ -21,6 +21,7 @@ export const dashboardCommand: CommandSpec = {
   ],
   declare(command) {
     command.option('--run <DIR>', 'run folder');
+    command.option('--json', 'where it is served, as one JSON object');
     command.option('--listen <HOST:PORT>', 'where to serve; port 0: a free one', '127.0.0.1:0');
     command.option('--token-file <FILE>', 'a token that others must give; needed off loopback');
   },
@@ -44,7 +45,9 @@ export const dashboardCommand: CommandSpec = {
           followFolder(run, { since, signal: stop, wait: true }),
       };
       const dashboard = await serveDashboard({ listen, token, source });
-      io.stdout.write(`dashboard of ${run}: ${dashboard.url} (Ctrl-C ends it)\n`);
+      const text = `dashboard of ${run}: ${dashboard.url} (Ctrl-C ends it)`;
+      const json = flags['json'] === true;
+      io.stdout.write(`${json ? JSON.stringify({ run, url: dashboard.url }) : text}\n`);
       for await (const event of source.after(summary.seq, signal)) summary = fold(summary, event);
       await dashboard.close();
       return 0;

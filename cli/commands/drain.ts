@@ -18,6 +18,7 @@ export const drainCommand: CommandSpec = {
   ],
   declare(command) {
     command.option('--run <DIR>', 'run folder');
+    command.option('--json', 'as one JSON object');
     command.option('--coordinator <HOST:PORT>', 'where it listens (or TANDEM_COORDINATOR)');
     declareSecurity(command);
   },
@@ -39,7 +40,11 @@ export const drainCommand: CommandSpec = {
         throw new Failure('coordinator-unreachable', message);
       }
       await runClient(address, security).drain(worker, signal);
-      io.stdout.write(`${worker} is asked to leave; "tandem watch" shows when it has\n`);
+      const text = `${worker} is asked to leave; "tandem watch" shows when it has`;
+      io.stdout.write(
+        `${flags['json'] === true ? JSON.stringify({ worker, asked: true }) : text}
+`,
+      );
       return 0;
     };
   },

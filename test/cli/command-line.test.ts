@@ -3,7 +3,7 @@
  * example of the help parses as written.
  */
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -151,6 +151,23 @@ for (const command of commands) {
     assert.equal(io.err(), '');
   });
 }
+
+test('the reference tells of every command', () => {
+  const reference = readFileSync(new URL('../../../docs/reference.md', import.meta.url), 'utf8');
+  for (const { name } of commands)
+    assert.match(reference, new RegExp(`^\\|[^|]*\`${name}[ \`]`, 'm'), name);
+});
+
+test('every command with a result gives it as JSON', async () => {
+  // A worker has no result; a schema is JSON, a completion for a shell; certificates and tokens are files.
+  const files = ['certs', 'token mint', 'token revoke'];
+  const without = ['worker', 'config schema', 'completion', ...files];
+  for (const { name } of commands) {
+    const io = collect();
+    await run([...name.split(' '), '--help'], io);
+    assert.equal(/ --json\b/.test(io.out()), !without.includes(name), name);
+  }
+});
 
 test('--verbose adds the stack, and only then', async () => {
   const io = collect();
