@@ -40,11 +40,13 @@ export async function sourceOf(
 function goesOnFrom(file: Buffer, copy: Buffer, numberOf: NumberOf): boolean {
   if (file.subarray(0, copy.length).equals(copy)) return true;
   const first = file.subarray(0, file.indexOf(10) + 1);
-  const at = first.length === 0 ? -1 : copy.indexOf(first);
-  if (at >= 0) return file.subarray(0, copy.length - at).equals(copy.subarray(at));
-  // Every line of the copy was closed since then.
-  const [begin, end] = [numberOf(first.toString()), lastNumber(copy, numberOf)];
-  return begin !== null && end !== null && end < begin;
+  const begin = numberOf(first.toString());
+  if (begin === null) return false;
+  // What the copy has before it, or all of it, was closed since then.
+  const at = copy.indexOf(first);
+  const end = lastNumber(at < 0 ? copy : copy.subarray(0, at), numberOf);
+  if (at < 0) return end !== null && end < begin;
+  return end === begin - 1 && file.subarray(0, copy.length - at).equals(copy.subarray(at));
 }
 
 function lastNumber(bytes: Buffer, numberOf: NumberOf): number | null {

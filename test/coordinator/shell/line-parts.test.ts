@@ -235,9 +235,14 @@ test('an older copy under the plain name is told from a file that a person put t
   same(await read(path), expected(60));
   await second.close();
   await rm(path);
-  await writeFile(path, `${expected(70, 'b').join('\n')}\n`);
+  await writeFile(path, `garbage\n${(await readFile(`${path}.2`)).toString()}`);
   await life(folder, 3);
-  const third = await openJsonl(path, 3, options);
+  await (await openJsonl(path, 3, options)).close();
+  assert.match(await readFile(path, 'utf8'), /^garbage\n/);
+  await rm(path);
+  await writeFile(path, `${expected(70, 'b').join('\n')}\n`);
+  await life(folder, 4);
+  const third = await openJsonl(path, 4, options);
   same(await read(path), expected(70, 'b'));
   await third.close();
 });
