@@ -71,11 +71,11 @@ async function scrapeAt(url: string, step: number, seen: (now: Figures) => void)
   }
 }
 
-/** The address in a line of the coordinator's output. */
+/** The address in a line that the coordinator, told to by its supervisor, writes to stderr. */
 function said(child: ChildProcess, pattern: RegExp): Promise<string> {
   let text = '';
   return new Promise((resolve, reject) => {
-    child.stdout?.setEncoding('utf8').on('data', (part: string) => {
+    child.stderr?.setEncoding('utf8').on('data', (part: string) => {
       text += part;
       const found = pattern.exec(text)?.[1];
       if (found !== undefined) resolve(found);
@@ -92,7 +92,7 @@ async function measure(folder: string, model: ModelName, workers: number): Promi
     ...{ metrics: '127.0.0.1:0', run: join(folder, `${model}-${workers}`) },
   };
   const args = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]);
-  const stdio: ['ignore', 'pipe', 'inherit', 'ipc'] = ['ignore', 'pipe', 'inherit', 'ipc'];
+  const stdio: ['ignore', 'ignore', 'pipe', 'ipc'] = ['ignore', 'ignore', 'pipe', 'ipc'];
   const options = { execArgv: [...collectAtOnce], stdio, env: { ...process.env, NO_COLOR: '1' } };
   const coordinator = fork(bin, ['coordinator', ...args], options);
   const address = new Promise<string>((resolve) => {
