@@ -57,7 +57,8 @@ function bash(tree: readonly Completed[]): string {
     tree.flatMap(({ options }) => options.filter((o) => o.value).map((o) => o.name)),
   );
   const groups = tree.filter(({ subcommands }) => subcommands.length > 0).map(({ path }) => path);
-  return `# Completion of tandem for bash: source this file, or put it where bash-completion looks.
+  return `# Completion of tandem for bash: source this file, or put it where bash-completion looks. In a clone
+# the program goes by npx: alias tandem='npx tandem'
 _tandem() {
   local current="\${COMP_WORDS[COMP_CWORD]}" before="\${COMP_WORDS[COMP_CWORD-1]}" path='' words='' i
   COMPREPLY=()
