@@ -54,6 +54,7 @@ const root = fileURLToPath(
 const variables = [
   'BACKEND',
   'COORDINATOR',
+  'CUDA',
   'LIBTENSORFLOW',
   'NATS',
   'NATS_PASSWORD',
