@@ -51,17 +51,10 @@ export interface Surroundings {
 const root = fileURLToPath(
   new URL(import.meta.url.includes('/dist/') ? '../../' : '../', import.meta.url),
 );
-const variables = [
-  'BACKEND',
-  'COORDINATOR',
-  'CUDA',
-  'LIBTENSORFLOW',
-  'NATS',
-  'NATS_PASSWORD',
-  'NATS_SERVER',
-  'NATS_TOKEN',
-  'NATS_USER',
-];
+const variables =
+  'BACKEND COORDINATOR CUDA LIBTENSORFLOW NATS NATS_PASSWORD NATS_SERVER NATS_TOKEN NATS_USER'.split(
+    ' ',
+  );
 const waitMs = 3000;
 
 /** The nearest folder above (or at) a path that exists. */
