@@ -6,7 +6,7 @@ import { architecture } from '../shared/core/architecture.ts';
 import { type Config, totalStepsOf, trainingCount } from '../shared/core/config.ts';
 import { bucketCredit, bucketElements } from '../shared/wire/limits.ts';
 import { byName, encodeHeader } from '../shared/wire/safetensors.ts';
-import { bytes, count, epoch, plural } from './format.ts';
+import { bytes, count, epoch, plural } from '../shared/core/format.ts';
 
 export interface Derived {
   parameters: number;

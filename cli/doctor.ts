@@ -4,7 +4,7 @@
  */
 import type { Surroundings } from './doctor-surroundings.ts';
 import type { Finding } from './finding.ts';
-import { bytes } from './format.ts';
+import { bytes } from '../shared/core/format.ts';
 
 type Check = (surroundings: Surroundings) => Finding | Promise<Finding>;
 

@@ -3,7 +3,7 @@
  * for whom.
  */
 import type { Evaluation } from '../shared/core/evaluation.ts';
-import { count, epoch, percent, plural, printable, signed, table } from './format.ts';
+import { count, epoch, percent, plural, printable, signed, table } from '../shared/core/format.ts';
 
 /** Columns of a confusion table beyond which it is left to the file. */
 const confusionMax = 12;

@@ -3,7 +3,7 @@
  */
 import { eventText } from '../shared/core/event-text.ts';
 import type { RunEvent } from '../shared/core/events.ts';
-import { printable } from './format.ts';
+import { printable } from '../shared/core/format.ts';
 
 export { eventText, shortDevice } from '../shared/core/event-text.ts';
 

@@ -7,7 +7,7 @@
 import type { LeftOut, Sample } from '../shared/core/sample.ts';
 import { splitOf } from '../shared/core/split.ts';
 import type { DatasetIndex } from '../shared/ports/dataset.ts';
-import { bytes, count, oneLine, percent, plural, printable, table } from './format.ts';
+import { bytes, count, oneLine, percent, plural, printable, table } from '../shared/core/format.ts';
 
 export interface Spread {
   least: number;

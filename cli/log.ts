@@ -7,7 +7,7 @@
  */
 import { pino } from 'pino';
 import { changedDecisions } from './decisions.ts';
-import { printable } from './format.ts';
+import { printable } from '../shared/core/format.ts';
 
 export interface Log {
   /** A decision with its reason; written where it is not the one of the step before. */

@@ -33,7 +33,7 @@ import { supervisedCommand } from './commands/supervised.ts';
 import { verifyCommand } from './commands/verify.ts';
 import { watchCommand } from './commands/watch.ts';
 import { workerCommand } from './commands/worker.ts';
-import { printable } from './format.ts';
+import { printable } from '../shared/core/format.ts';
 import type { Io, Job } from './io.ts';
 
 export const commands: readonly CommandSpec[] = [

@@ -4,7 +4,7 @@
 import type { Gallery } from '../report/contents.ts';
 import { report } from '../report/page.ts';
 import type { Config } from '../shared/core/config.ts';
-import { plural } from './format.ts';
+import { plural } from '../shared/core/format.ts';
 import { checkOut, writeReport } from './report-files.ts';
 import { reportRuns } from './report-runs.ts';
 import { writeTensorboard } from './tensorboard.ts';

@@ -9,7 +9,7 @@ import type { RunRecord } from '../coordinator/shell/run-folder.ts';
 import { encoderFiles, type EncoderRecord } from '../shared/core/encoder-record.ts';
 import type { Evaluation } from '../shared/core/evaluation.ts';
 import { type HistoryPoint, type RunSummary, stdRatio } from '../shared/core/summary.ts';
-import { count, epoch, percent, printable, signed } from './format.ts';
+import { count, epoch, percent, printable, signed } from '../shared/core/format.ts';
 
 /** Text that Markdown leaves as it is. */
 const plain = (text: string): string =>

@@ -2,7 +2,7 @@
  * `features 12/57`: how far a command is, on one line that is redrawn in place on a terminal, and
  * as a plain line now and then elsewhere.
  */
-import { count } from './format.ts';
+import { count } from '../shared/core/format.ts';
 import { type Io, terminalOf } from './io.ts';
 
 const redrawMs = 100;

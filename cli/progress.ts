@@ -8,7 +8,7 @@
 import { isAlarming, type RunEvent } from '../shared/core/events.ts';
 import { emptySummary, fold, goalOf, type RunSummary, stdRatio } from '../shared/core/summary.ts';
 import { eventText } from './event-line.ts';
-import { count, duration, epoch, plural, rate, signed } from './format.ts';
+import { count, duration, epoch, plural, rate, signed } from '../shared/core/format.ts';
 import type { Output } from './io.ts';
 
 const eraseLine = '\r\u001b[2K';

@@ -3,7 +3,7 @@
  */
 import { isAbsolute, join } from 'node:path';
 import { goalOf, type KnnResult, type RunSummary, stdRatio } from '../shared/core/summary.ts';
-import { duration, epoch, percent, plural, rate, signed, table } from './format.ts';
+import { duration, epoch, percent, plural, rate, signed, table } from '../shared/core/format.ts';
 
 /** What lies beside the events and belongs to the closing block. */
 export interface ResultSurroundings {

@@ -2,7 +2,7 @@
  * The curves of the full screen: a line each where rows are few, plots side by side where there is room.
  */
 import { type HistoryPoint, type RunSummary, stdRatio } from '../shared/core/summary.ts';
-import { count, percent, rate, signed } from './format.ts';
+import { count, percent, rate, signed } from '../shared/core/format.ts';
 import { between, beside, type Line, type Style } from './screen-line.ts';
 import { linePlot, sparkline } from './sparkline.ts';
 

@@ -3,7 +3,7 @@
  *
  * Text from peers is made printable here, whatever it holds; colours are additions, never content.
  */
-import { printable } from './format.ts';
+import { printable } from '../shared/core/format.ts';
 
 export type Style = 'plain' | 'dim' | 'bold' | 'good' | 'warn' | 'bad' | 'accent';
 export type Segment = readonly [text: string, style: Style];

@@ -9,7 +9,7 @@ import {
   type WorkerSummary,
 } from '../shared/core/summary.ts';
 import { shortDevice } from './event-line.ts';
-import { bytes, count, percent, plural, rate } from './format.ts';
+import { bytes, count, percent, plural, rate } from '../shared/core/format.ts';
 import type { Line, Style } from './screen-line.ts';
 import { sparkline } from './sparkline.ts';
 

@@ -13,7 +13,7 @@ import {
   sumPhases,
 } from '../shared/core/summary.ts';
 import { eventText } from './event-line.ts';
-import { count, duration, epoch, percent, plural, rate } from './format.ts';
+import { count, duration, epoch, percent, plural, rate } from '../shared/core/format.ts';
 import { curves } from './screen-curves.ts';
 import { between, type Line, type Style } from './screen-line.ts';
 import { workers } from './screen-workers.ts';

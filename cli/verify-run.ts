@@ -15,7 +15,7 @@ import { Failure } from '../shared/core/failures.ts';
 import { splitOf } from '../shared/core/split.ts';
 import { type EventsCheck, eventsCheck } from '../shared/core/verify-events.ts';
 import { type LedgerCheck, ledgerCheck } from '../shared/core/verify-ledger.ts';
-import { count, plural } from './format.ts';
+import { count, plural } from '../shared/core/format.ts';
 import { checkpointFault, checkpointsOf } from './verify-checkpoint.ts';
 import {
   asideRecords,

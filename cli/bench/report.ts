@@ -4,7 +4,7 @@
  * Ratios point one way: above 1 is better than the peer (faster, less memory). Times in milliseconds
  * and rates in images a second are medians; the interval is that of the paired ratios.
  */
-import { bytes, table } from '../format.ts';
+import { bytes, table } from '../../shared/core/format.ts';
 import { type BenchCase, caseName } from './cases.ts';
 import { type Interval, median, medianInterval, pairedRatios } from './statistics.ts';
 

@@ -12,7 +12,7 @@ import type { BenchOptions } from '../bench/compute-bench.ts';
 import { type CaseResult, resultTable } from '../bench/report.ts';
 import type { CommandContext, CommandSpec, GivenFlags } from '../command.ts';
 import { withData } from '../data-option.ts';
-import { printable } from '../format.ts';
+import { printable } from '../../shared/core/format.ts';
 import type { Job } from '../io.ts';
 
 const roundsMax = 10_000;

@@ -10,7 +10,7 @@ import { Failure } from '../../shared/core/failures.ts';
 import { didYouMean } from '../../shared/core/nearest.ts';
 import type { CommandSpec } from '../command.ts';
 import { download } from '../download.ts';
-import { bytes, plural } from '../format.ts';
+import { bytes, plural } from '../../shared/core/format.ts';
 import { silent, terminalOf } from '../io.ts';
 import { Progress } from '../progress.ts';
 import { shellWord } from '../result.ts';

@@ -11,7 +11,7 @@ import { Failure } from '../../shared/core/failures.ts';
 import { type CommandSpec, declareOptions, flagLayer } from '../command.ts';
 import { contactTilesMax } from '../contact-sheet.ts';
 import { withData } from '../data-option.ts';
-import { printable } from '../format.ts';
+import { printable } from '../../shared/core/format.ts';
 import { previewInChild } from '../preview-child.ts';
 
 export const dataPreviewCommand: CommandSpec = {

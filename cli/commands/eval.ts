@@ -21,7 +21,7 @@ import {
 import { withData } from '../data-option.ts';
 import type { EvaluationRequest } from '../evaluate.ts';
 import { evaluationText } from '../evaluation-text.ts';
-import { printable } from '../format.ts';
+import { printable } from '../../shared/core/format.ts';
 import type { Io, Job } from '../io.ts';
 import { progressLine } from '../progress-line.ts';
 import {

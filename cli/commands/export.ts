@@ -3,7 +3,7 @@
  */
 import { Failure } from '../../shared/core/failures.ts';
 import type { CommandSpec } from '../command.ts';
-import { printable } from '../format.ts';
+import { printable } from '../../shared/core/format.ts';
 
 export const exportCommand: CommandSpec = {
   name: 'export',

@@ -4,7 +4,7 @@
  */
 import { Failure } from '../../shared/core/failures.ts';
 import type { CommandSpec } from '../command.ts';
-import { count, printable } from '../format.ts';
+import { count, printable } from '../../shared/core/format.ts';
 
 const sizeOf = (given: unknown): number | null => {
   if (given === undefined) return null;

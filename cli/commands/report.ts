@@ -6,7 +6,7 @@ import { parseConfig } from '../../shared/core/config.ts';
 import { Failure } from '../../shared/core/failures.ts';
 import { type CommandSpec, declareOptions, flagLayer } from '../command.ts';
 import { withData } from '../data-option.ts';
-import { plural, printable } from '../format.ts';
+import { plural, printable } from '../../shared/core/format.ts';
 
 const runsMost = 32;
 /** Options of the table that a gallery takes. */

@@ -8,7 +8,7 @@ import type { RunSummary } from '../../shared/core/summary.ts';
 import type { RunStatus } from '../../shared/wire/messages.ts';
 import type { CommandSpec } from '../command.ts';
 import { shortDevice } from '../event-line.ts';
-import { epoch, printable, rate, signed, table } from '../format.ts';
+import { epoch, printable, rate, signed, table } from '../../shared/core/format.ts';
 import { checkRunFolder, coordinatorOf, summaryOf } from '../run-folder.ts';
 import { declareSecurity, securityOf, securityOfRun } from '../security.ts';
 import { checkAddress } from './worker.ts';

@@ -15,7 +15,7 @@ import { writeSecret } from '../../shared/adapters/secret-files.ts';
 import { Failure } from '../../shared/core/failures.ts';
 import { tokenRoles } from '../../shared/core/roles.ts';
 import type { CommandSpec, GivenFlags } from '../command.ts';
-import { printable, table } from '../format.ts';
+import { printable, table } from '../../shared/core/format.ts';
 
 const dayMs = 86_400_000;
 const daysMax = 3650;

@@ -31,7 +31,7 @@ import { withData } from '../data-option.ts';
 import { derive, derivedLine } from '../derived.ts';
 import { drawRun } from '../draw-run.ts';
 import { eventText } from '../event-line.ts';
-import { bytes, printable } from '../format.ts';
+import { bytes, printable } from '../../shared/core/format.ts';
 import { type Job, silent, terminalOf } from '../io.ts';
 import { parseLogLine, prettyLogLine } from '../log.ts';
 import { isComplete, resultBlock, resultObject } from '../result.ts';

@@ -5,7 +5,7 @@
 import { Failure } from '../../shared/core/failures.ts';
 import { faultText } from '../../shared/core/verify-claims.ts';
 import type { CommandSpec } from '../command.ts';
-import { count, plural, printable, table } from '../format.ts';
+import { count, plural, printable, table } from '../../shared/core/format.ts';
 import { type Io, terminalOf } from '../io.ts';
 import { checkRunFolder } from '../run-folder.ts';
 import type { VerifyReport } from '../verify-report.ts';

@@ -10,7 +10,8 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import type { Page } from 'playwright-core';
 import type { RunEvent } from '../../shared/core/events.ts';
-import { browserSkip, judged, openBrowser, shot, shows } from '../support/browser.ts';
+import { openBrowser, shot, shows } from '../support/browser.ts';
+import { judge, noBrowser } from '../support/chromium.ts';
 import { freePort } from '../support/nats-server.ts';
 import { pretendRun } from '../support/pretend-events.ts';
 import { scratch, startTandem, type Tandem } from '../support/processes.ts';
@@ -37,7 +38,7 @@ async function serving(
 }
 
 describe('the dashboard in Chromium', {
-  skip: browserSkip,
+  skip: noBrowser,
   timeout: 600_000,
   concurrency: 1,
 }, () => {
@@ -92,7 +93,7 @@ describe('the dashboard in Chromium', {
     );
     await page.selectOption('#kind', '');
     assert.match((await page.locator('#timeline svg').getAttribute('aria-label')) ?? '', /workers/);
-    await judged(page);
+    await judge(page);
     await shot(page, 'light');
     assert.deepEqual([faults, foreign], [[], []]);
   });
@@ -105,11 +106,11 @@ describe('the dashboard in Chromium', {
     write(run, [...events, told.knn(0.547), told.checkpoint(), told.done()]);
     const { url } = await serving(t, run);
     const dark = await look(t, url, { colorScheme: 'dark' });
-    await judged(dark.page);
+    await judge(dark.page);
     await shot(dark.page, 'dark');
     const phone = { viewport: { width: 360, height: 740 }, isMobile: true, deviceScaleFactor: 2 };
     const small = await look(t, url, phone);
-    await judged(small.page);
+    await judge(small.page);
     await shot(small.page, 'phone');
     const over = await small.page.evaluate(
       () => document.documentElement.scrollWidth - document.documentElement.clientWidth,

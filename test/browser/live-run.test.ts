@@ -14,7 +14,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { RunEvent } from '../../shared/core/events.ts';
 import { phaseNames } from '../../shared/core/summary.ts';
-import { browserSkip, judged, openBrowser, shot, shows } from '../support/browser.ts';
+import { openBrowser, shot, shows } from '../support/browser.ts';
+import { judge, noBrowser } from '../support/chromium.ts';
 import { addressOf, eventsUntil, scratch, startNode, type Tandem } from '../support/processes.ts';
 import { smallModelPreload } from '../support/use-small-model.ts';
 
@@ -54,7 +55,7 @@ const joins = (t: TestContext, address: string, name: string): Tandem => {
 };
 
 describe('the dashboard of a live run in Chromium', {
-  skip: browserSkip,
+  skip: noBrowser,
   timeout: 600_000,
 }, () => {
   const look = openBrowser();
@@ -87,7 +88,7 @@ describe('the dashboard of a live run in Chromium', {
       `shown: the kill ${killMs.toFixed(0)} ms after the signal, the new worker at work ` +
         `${joinMs.toFixed(0)} ms after the event of its join`,
     );
-    await judged(page);
+    await judge(page);
     await shot(page, 'live-run');
 
     // A page in the background that the browser has put to sleep hears nothing until it wakes.

@@ -3,7 +3,15 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bytes, count, duration, printable, rate, signed, table } from '../../cli/format.ts';
+import {
+  bytes,
+  count,
+  duration,
+  printable,
+  rate,
+  signed,
+  table,
+} from '../../shared/core/format.ts';
 import { terminalOf } from '../../cli/io.ts';
 import { Progress, statusLine } from '../../cli/progress.ts';
 import { nextCommand, resultBlock, resultObject } from '../../cli/result.ts';

@@ -1,32 +1,16 @@
 /**
- * A real Chromium that looks at a dashboard, and what is judged of each page: console errors,
- * requests to anybody else, axe's serious findings.
+ * Chromium (`chromium.ts`) looks at a dashboard, and what each page is judged by: console errors,
+ * requests to anybody else.
  *
  * TANDEM_SHOTS=FOLDER keeps screenshots.
  */
 /// <reference lib="dom" />
-import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { after, before, type TestContext } from 'node:test';
-import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import { launch, patienceMs } from './chromium.ts';
 
-const names = ['chromium-headless-shell', 'chromium', 'chromium-browser', 'google-chrome'];
-const program = (process.env['PATH'] ?? '')
-  .split(delimiter)
-  .flatMap((folder) => names.map((name) => join(folder, name)))
-  .find((path) => existsSync(path));
-if (program === undefined && process.env['CI'] === 'true')
-  throw new Error('CI needs a Chromium: none of its names is on PATH');
-
-export const browserSkip: string | false = program === undefined ? 'no Chromium on PATH' : false;
-
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const shots = process.env['TANDEM_SHOTS'];
-
-/** A browser on a busy machine may need a minute to open a page. */
-const patienceMs = 120_000;
 
 export interface Looked {
   page: Page;
@@ -44,8 +28,7 @@ export function openBrowser(): (
 ) => Promise<Looked> {
   let browser: Browser;
   before(async () => {
-    const args = ['--no-sandbox', '--disable-dev-shm-usage'];
-    browser = await chromium.launch({ executablePath: program ?? '', args, timeout: patienceMs });
+    browser = await launch();
   });
   after(() => browser?.close());
   return async (t, url, options = {}) => {
@@ -69,26 +52,6 @@ export function openBrowser(): (
     await page.waitForFunction(() => document.getElementById('link')?.textContent === 'live');
     return { page, faults, foreign };
   };
-}
-
-/** Axe finds nothing serious. */
-export async function judged(page: Page): Promise<void> {
-  await page.evaluate(axe);
-  const found = await page.evaluate(async () => {
-    const { axe: judge } = globalThis as unknown as {
-      axe: {
-        run(): Promise<{
-          violations: { id: string; impact: string; nodes: { html: string }[] }[];
-        }>;
-      };
-    };
-    return (await judge.run()).violations;
-  });
-  const serious = found.filter(({ impact }) => impact === 'serious' || impact === 'critical');
-  assert.deepEqual(
-    serious.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`),
-    [],
-  );
 }
 
 export async function shot(page: Page, name: string): Promise<void> {

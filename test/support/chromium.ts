@@ -17,10 +17,14 @@ if (program === undefined && process.env['CI'] === 'true')
 /** Why no page can be looked at here, or false. */
 export const noBrowser: string | false = program === undefined && 'no Chromium on PATH';
 
+/** A browser on a busy machine may need a minute to start or to open a page. */
+export const patienceMs = 120_000;
+
 export const launch = (): Promise<Browser> =>
   chromium.launch({
     executablePath: program ?? '',
     args: ['--no-sandbox', '--disable-dev-shm-usage'],
+    timeout: patienceMs,
   });
 
 /** Fails where axe finds anything serious. The page's policy must let it in (`bypassCSP`). */

@@ -1,4 +1,0 @@
-/**
- * Numbers and texts as people read them: those of `shared/core`, which the dashboard shows too.
- */
-export * from '../shared/core/format.ts';
