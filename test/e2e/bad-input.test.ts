@@ -92,7 +92,7 @@ describe('a coordinator and peers that do wrong', { concurrency: 1, timeout: 600
     const honest = startTandem(t, ['worker', '--coordinator', address, '--name', 'honest']);
     const joined = await eventsUntil(run, (event) => event.kind === 'worker-joined');
     assert.ok(joined);
-    const classes = JSON.parse(readFileSync(join(run, 'run.json'), 'utf8')).deviceClass.stages;
+    const { stages, graph } = JSON.parse(readFileSync(join(run, 'run.json'), 'utf8')).deviceClass;
     const client = rawClient(t, address);
     const control = client.converse();
     control.on('error', () => undefined);
@@ -123,7 +123,7 @@ describe('a coordinator and peers that do wrong', { concurrency: 1, timeout: 600
     gradients.on('data', (wish: BucketWish) =>
       gradients.write({ ...wish, data: Buffer.alloc(12), crc32: 0 }),
     );
-    control.write({ ready: { stages: classes, description: 'a liar', held: [], graph: '' } });
+    control.write({ ready: { stages, description: 'a liar', held: [], graph } });
     assert.equal(await endedWith(coordinator, honest), 0, coordinator.err());
     const events = await eventsUntil(run, (event) => event.kind === 'run-done');
     const refused = events.find((event) => event.kind === 'worker-refused');
