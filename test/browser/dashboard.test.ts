@@ -8,7 +8,6 @@ import assert from 'node:assert/strict';
 import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import type { Page } from 'playwright-core';
 import type { RunEvent } from '../../shared/core/events.ts';
 import { openBrowser, shot, shows } from '../support/browser.ts';
 import { judge, noBrowser } from '../support/chromium.ts';
@@ -44,8 +43,6 @@ describe('the dashboard in Chromium', {
 }, () => {
   const look = openBrowser();
 
-  const state = (page: Page, worker: string) =>
-    page.locator(`tr[data-worker="${worker}"] td`).first();
   it('a run told live: a kill and a join are shown, an outage of the server leaves no gap', async (t) => {
     const run = join(scratch(t), 'live');
     const told = pretendRun({
@@ -155,9 +152,12 @@ describe('the dashboard in Chromium', {
     const ms = performance.now() - began;
     t.diagnostic(`50,000 steps were open after ${ms.toFixed(0)} ms`);
     // It begins with the summary: of the events only the latest few travel.
+    await page.waitForFunction(() =>
+      /of \d+ events/.test(document.getElementById('count')?.innerText ?? ''),
+    );
     const here = Number(/of (\d+) events/.exec(await page.locator('#count').innerText())?.[1]);
     assert.ok(here > 0 && here <= 100, `${here} events`);
-    assert.equal(await state(page, 'worker-1').innerText(), 'finished');
+    await shows(page, 'worker-1', 'finished');
     assert.deepEqual(faults, []);
   });
 });
