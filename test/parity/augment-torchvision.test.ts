@@ -42,6 +42,7 @@ const { size, cases } = JSON.parse(readFileSync(fixture, 'utf8')) as {
 };
 const canvas = 48;
 const method = {
+  objective: 'simsiam',
   model: 'resnet18-cifar',
   size,
   canvas,

@@ -25,6 +25,7 @@ const twin = (name: string) => new URL(`./twins/${name}.js`, import.meta.url).hr
 
 /** Node's modules, from these rooms only: TensorFlow and the tests keep the real ones. */
 const machines: Record<string, string> = {
+  'node:crypto': twin('crypto'),
   'node:fs/promises': twin('fs-promises'),
   'node:timers/promises': twin('timers-promises'),
   'node:os': twin('os'),
