@@ -5,12 +5,21 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import sharp from 'sharp';
 import { download } from '../../cli/download.ts';
@@ -39,7 +48,7 @@ const archive = gzipSync(
   ]),
 );
 
-type Answer = (request: IncomingMessage, response: ServerResponse) => void;
+type Answer = (request: IncomingMessage, response: ServerResponse) => unknown;
 
 async function server(t: TestContext, answer: Answer): Promise<string> {
   const listening = createServer(answer).listen(0, '127.0.0.1');
@@ -57,9 +66,16 @@ function scratch(t: TestContext): string {
   return folder;
 }
 
-/** Serves ranges, as most servers do; `cut` breaks the first so many answers off half way. */
-function rangeServer(body: Buffer, asked: (string | undefined)[], cut = 0): Answer {
-  return (request, response) => {
+/**
+ * Serves ranges, as most servers do; the first `times` answers break off half way, once that half has
+ * arrived in the file: what a client has not read of a broken answer it never gets.
+ */
+function rangeServer(
+  body: Buffer,
+  asked: (string | undefined)[],
+  cut: { times: number; file: string } = { times: 0, file: '' },
+): Answer {
+  return async (request, response) => {
     asked.push(request.headers.range);
     const start = Number(/bytes=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0);
     if (start >= body.length) {
@@ -72,8 +88,15 @@ function rangeServer(body: Buffer, asked: (string | undefined)[], cut = 0): Answ
       headers['content-range'] = `bytes ${start}-${body.length - 1}/${body.length}`;
     }
     response.writeHead(start > 0 ? 206 : 200, headers);
-    if (asked.length > cut) response.end(rest);
-    else response.write(rest.subarray(0, rest.length >> 1), () => response.socket?.end());
+    if (asked.length > cut.times) {
+      response.end(rest);
+      return;
+    }
+    const half = rest.length >> 1;
+    response.write(rest.subarray(0, half));
+    const arrived = () => (existsSync(cut.file) ? statSync(cut.file).size : 0);
+    for (let i = 0; i < 6000 && arrived() < start + half; i += 1) await sleep(10);
+    response.socket?.end();
   };
 }
 
@@ -108,8 +131,9 @@ test('a data set is fetched, checked and unpacked below its folder only; a secon
 
 test('a connection that breaks is gone on with by Range, within one call and over two', async (t) => {
   const asked: (string | undefined)[] = [];
-  const url = await server(t, rangeServer(archive, asked, 2));
   const to = join(scratch(t), 'flowers');
+  const file = join(to, '.tandem-flowers.part');
+  const url = await server(t, rangeServer(archive, asked, { times: 2, file }));
   assert.equal((await get(url, to)).code, 0);
   assert.equal(asked.length, 3);
   assert.match(asked[2] ?? '', /^bytes=\d+-$/);
