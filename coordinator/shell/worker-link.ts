@@ -41,6 +41,8 @@ export class WorkerLink {
   /** It had a gradient stream once. */
   private attached = false;
   private readonly pending: Pending[] = [];
+  /** Wishes that were given up; their answers may still come, and are dropped. */
+  private givenUp = 0;
   private gone: string | null = null;
   private patience: NodeJS.Timeout | undefined;
 
@@ -65,6 +67,7 @@ export class WorkerLink {
     this.gradients = stream;
     if (this.attached) this.rejectAll('it opened its gradient stream anew', false);
     this.attached = true;
+    this.givenUp = 0;
     for (const { wish } of this.pending) stream.write(wish);
     stream.on('data', (message: BucketMessage) => {
       if (this.gradients === stream) this.take(message);
@@ -118,6 +121,10 @@ export class WorkerLink {
     const head = this.pending.shift();
     const fault =
       head === undefined ? 'it sent a bucket that nobody asked for' : faultOf(message, head);
+    if (head === undefined && this.givenUp > 0) {
+      this.givenUp -= 1;
+      return;
+    }
     if (head === undefined || fault !== null) {
       head?.reject(new WorkerGone(this.id, fault ?? '', true));
       this.rejectAll(fault ?? '', true);
@@ -131,6 +138,7 @@ export class WorkerLink {
 
   private rejectAll(reason: string, hostile: boolean): void {
     clearTimeout(this.patience);
+    this.givenUp += this.pending.length;
     for (const { reject } of this.pending.splice(0))
       reject(new WorkerGone(this.id, reason, hostile));
   }

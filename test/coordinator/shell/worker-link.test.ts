@@ -109,6 +109,23 @@ test('a bucket of another shape, place or checksum is hostile, and takes the lat
   }
 });
 
+test('answers to wishes that were given up are dropped; one more is what nobody asked for', async () => {
+  const { link, gradients } = linked();
+  const told: string[] = [];
+  link.onHostile = (reason) => told.push(reason);
+  const wishes = [0, 1, 2].map((at) => link.pull(4, node, at, 2));
+  gradients.receive(bucket({ data: data.subarray(4) }));
+  for (const wish of wishes)
+    await assert.rejects(wish, gone(true, /4 bytes where this model has 8/));
+  gradients.receive(bucket({ bucket: 1 }));
+  gradients.receive(bucket({ bucket: 2 }));
+  await turn();
+  assert.deepEqual(told, []);
+  gradients.receive(bucket({ bucket: 3 }));
+  await turn();
+  assert.deepEqual(told, ['it sent a bucket that nobody asked for']);
+});
+
 test('a stream that ends takes every wish along, and that is not hostile', async () => {
   const { link, gradients } = linked();
   const wish = link.pull(4, node, 0, 2);
