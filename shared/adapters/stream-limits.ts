@@ -92,8 +92,11 @@ function foreignCalls(): (stream: ServerHttp2Stream) => void {
   };
 }
 
+/** Afterwards: within the event of another stream it crashes Node 22 (a reset inside nghttp2's callback). */
 function reset(stream: ServerHttp2Stream): void {
-  if (!stream.destroyed) stream.close(constants.NGHTTP2_CANCEL);
+  setImmediate(() => {
+    if (!stream.destroyed) stream.close(constants.NGHTTP2_CANCEL);
+  });
 }
 
 function limit(

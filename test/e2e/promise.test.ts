@@ -62,7 +62,7 @@ let quiet: Outcome;
 
 describe('the result is a function of the run, not of the cluster', {
   concurrency: 1,
-  timeout: 600_000,
+  timeout: 1_500_000,
 }, () => {
   it('one worker: the digest is the SHA-256 of the checkpoint', async (t) => {
     const { run, json } = await trained(t, ['--workers', '1']);
