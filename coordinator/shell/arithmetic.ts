@@ -2,9 +2,10 @@
  * The reducer's hold on the step's arithmetic: hands out memory for buckets, passes commands on, and
  * hears what is made.
  *
- * Who performs them is started with the first step. A slot is free again when its values are summed or applied; there are more slots than a stack of
- * the deepest tree can hold, so whoever waits for one is always served. What belongs to a step that
- * was given up is known by its number and not listened to.
+ * Who performs them is started with the first step. A slot is free again when its values are summed
+ * or applied; there are more slots than a stack of the deepest tree can hold, so whoever waits for one
+ * is always served. What belongs to a step that was given up is known by its number and not listened
+ * to.
  */
 import { bucketElements } from '../../shared/wire/limits.ts';
 import { copyFloats } from '../../shared/wire/tensors.ts';
