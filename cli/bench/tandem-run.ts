@@ -98,9 +98,12 @@ export async function startTandemRun(options: TandemRunOptions): Promise<TandemR
     return commits;
   }
   const send = (name: NodeJS.Signals): void => signalGroup(child, name);
+  // A group that stands still does not see that this process is gone.
+  const kill = (): void => send('SIGKILL');
+  process.once('exit', kill);
   const end = async (): Promise<void> => {
-    send('SIGCONT');
-    send('SIGKILL');
+    kill();
+    process.off('exit', kill);
     await ended;
     rmSync(folder, { recursive: true, force: true });
   };

@@ -56,6 +56,7 @@ let nextMomentum: Float32Array = new Float32Array(weights.length);
 const statistics = initialStatistics(network);
 await compute.load(weights, statistics);
 const input = fixedInput();
+const into = new Float32Array(network.parameterCount + 2 * network.statisticCount);
 
 /** Random pixels that fill their canvas, and two drawn views of each image. */
 function fixedInput(): LeafInput {
@@ -77,7 +78,7 @@ function fixedInput(): LeafInput {
 async function step(): Promise<Record<string, number>> {
   const start = performance.now();
   const before = process.cpuUsage();
-  const { payload, loss } = await compute.leaf(input);
+  const { payload, loss } = await compute.leaf(input, into);
   const gradientMs = performance.now() - start;
   sgdStep({
     weights,

@@ -2,13 +2,13 @@
  * The reducer's hold on the step's arithmetic: hands out memory for buckets, passes commands on, and
  * hears what is made.
  *
- * Who performs them is started with the first step. A slot is free again when its values are summed
+ * Who performs them is started with the first step. A slot is taken before its bucket is asked for, so
+ * that the bytes leave the network's memory as they come, and is free again when its values are summed
  * or applied; there are more slots than a stack of the deepest tree can hold, so whoever waits for one
  * is always served. What belongs to a step that was given up is known by its number and not listened
  * to.
  */
-import { bucketElements } from '../../shared/wire/limits.ts';
-import { copyFloats } from '../../shared/wire/tensors.ts';
+import { bucketCredit, bucketElements } from '../../shared/wire/limits.ts';
 import type { EarlyWeights } from './early-weights.ts';
 import type { ModelState } from './model-state.ts';
 import {
@@ -20,14 +20,26 @@ import {
   stepArithmetic,
 } from './step-arithmetic.ts';
 
-/** Slots; a tree of 2^30 leaves would still fit. */
-const slotCount = 32;
+/** A tree of 2^30 leaves, and what is on its way. */
+const slotCount = 32 + bucketCredit;
+
+/** Memory of one bucket; the thread that sums sees the same. */
+export interface Slot {
+  readonly slot: number;
+  readonly values: Float32Array;
+}
 
 export interface Arithmetic {
   /** Nothing of this step is made yet. */
   begin(step: number, factors: StepFactors): void;
-  /** A bucket of one node. Waits for a free slot; does nothing where the signal aborts meanwhile. */
-  push(bytes: Uint8Array, signal: AbortSignal): Promise<void>;
+  /** A slot that nobody has, or null. */
+  take(): Slot | null;
+  /** Waits until one may be free. */
+  freed(): Promise<void>;
+  /** Nothing is to be done with what is in it. */
+  give(slot: Slot): void;
+  /** It holds a bucket of one node. */
+  push(slot: Slot, elements: number): void;
   /** The two pushed last become their sum. */
   add(): void;
   /** What is left is the root of this bucket. */
@@ -66,21 +78,24 @@ export function arithmetic(
   const memory = new SharedArrayBuffer(4 * bucketElements * slotCount);
   const slots = Array.from(
     { length: slotCount },
-    (_, i) => new Float32Array(memory, 4 * bucketElements * i, bucketElements),
+    (_, slot): Slot => ({
+      slot,
+      values: new Float32Array(memory, 4 * bucketElements * slot, bucketElements),
+    }),
   );
-  const free = slots.map((_, i) => i);
+  const free = [...slots];
   const waiting: (() => void)[] = [];
   let epoch = 0;
   let finished: { resolve(reduced: Reduced): void; reject(error: Error): void } | null = null;
   let broken: Error | null = null;
 
-  /** Whoever waits next for a slot looks again. */
-  const passOn = (): void => waiting.shift()?.();
+  const give = (slot: Slot): void => {
+    free.push(slot);
+    for (const go of waiting.splice(0)) go();
+  };
   const take = (answer: Answer): void => {
-    if (answer.kind === 'free') {
-      free.push(answer.slot);
-      passOn();
-    } else if (answer.epoch !== epoch) return;
+    if (answer.kind === 'free') give(slots[answer.slot] as Slot);
+    else if (answer.epoch !== epoch) return;
     else if (answer.kind === 'made') early.made(answer.elements);
     else {
       early.whole();
@@ -97,7 +112,12 @@ export function arithmetic(
   let performer: Performer | null = null;
   const post = (command: Command): void => {
     if (broken !== null) throw broken;
-    performer ??= start({ architecture: model.architecture, copies, slots }, take, failed);
+    const memories = slots.map(({ values }) => values);
+    performer ??= start(
+      { architecture: model.architecture, copies, slots: memories },
+      take,
+      failed,
+    );
     performer.post(command);
   };
 
@@ -107,17 +127,16 @@ export function arithmetic(
       early.begin(step, model.next);
       post({ kind: 'begin', epoch, factors, from: model.current === copies[0] ? 0 : 1 });
     },
-    async push(bytes, signal) {
-      while (free.length === 0 && broken === null)
-        await new Promise<void>((resolve) => waiting.push(resolve));
-      // Another try may have begun: its stack is not for this one.
-      if (signal.aborted) return passOn();
-      const slot = free.pop();
-      const values = slot === undefined ? undefined : slots[slot];
-      if (slot === undefined || values === undefined) throw broken ?? new Error('no slot is free');
-      copyFloats(bytes, values, 0);
-      post({ kind: 'push', slot, elements: bytes.length / 4 });
+    take() {
+      if (broken !== null) throw broken;
+      return free.pop() ?? null;
     },
+    freed: () =>
+      free.length > 0 || broken !== null
+        ? Promise.resolve()
+        : new Promise<void>((resolve) => waiting.push(resolve)),
+    give,
+    push: ({ slot }, elements) => post({ kind: 'push', slot, elements }),
     add: () => post({ kind: 'add' }),
     apply: (bucket) => post({ kind: 'apply', bucket }),
     clear: () => post({ kind: 'clear' }),

@@ -46,8 +46,11 @@ export interface Compute {
   describe(): DeviceDescription;
   /** Takes the flat weights and running statistics; both may be reused by the caller afterwards. */
   load(weights: Float32Array, statistics: Float32Array): Promise<void>;
-  /** Training leaf: forward and backward of both views. Running statistics are not touched. */
-  leaf(input: LeafInput): Promise<LeafOutput>;
+  /**
+   * Training leaf: forward and backward of both views. Running statistics are not touched. The payload
+   * is written to `into` where that is given.
+   */
+  leaf(input: LeafInput, into?: Float32Array): Promise<LeafOutput>;
   /** Pooled encoder features in inference mode, [n, featureWidth]; any n ≥ 1. */
   features(pixels: Uint8Array, view: ViewInput): Promise<Float32Array>;
   /**

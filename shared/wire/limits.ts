@@ -19,7 +19,7 @@ export const headerPairsMax = 64;
 /** HTTP/2 window of a session and of a stream: how much may be on its way unread. */
 export const windowBytes = 32 * 1024 * 1024;
 /** Buckets that the coordinator has asked for and not yet consumed. */
-export const bucketCredit = 24;
+export const bucketCredit = 8;
 /** A wished bucket comes within so long, milliseconds, or its worker counts as lost. */
 export const bucketMs = 20_000;
 /** A worker is heard at least so often, milliseconds. */

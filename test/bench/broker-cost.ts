@@ -11,7 +11,7 @@
  * compute in TensorFlow's place: the shortest of steps, so a broker's cost is at its largest beside
  * it, and `moreCoordinatorMs` is that cost, a step. TANDEM_NATS_SERVER names the server's program.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -26,6 +26,8 @@ import { freePort } from '../support/nats-server.ts';
 const [rounds = '10', name = 'exact'] = process.argv.slice(2);
 const one = name === 'exact' ? null : (chooseCases([], name)[0] ?? null);
 const program = process.env['TANDEM_NATS_SERVER'] ?? 'nats-server';
+if (spawnSync(program, ['--version']).status !== 0)
+  throw new Error(`"${program}" is no nats-server: name one in TANDEM_NATS_SERVER`);
 const blockSteps = one === null ? 60 : 8;
 const brokers = ['absent', 'dead', 'stalled', 'live'] as const;
 type Broker = (typeof brokers)[number];

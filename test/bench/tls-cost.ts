@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startTandemRun } from '../../cli/bench/tandem-run.ts';
 import type { BenchCase } from '../../cli/bench/cases.ts';
+import { median, medianInterval } from '../../cli/bench/statistics.ts';
 import { authority } from '../support/authority.ts';
 
 const { values } = parseArgs({
@@ -35,9 +36,6 @@ const shared = {
   env: process.env,
   signal: new AbortController().signal,
 };
-const median = (numbers: number[]): number =>
-  numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN;
-
 const plain = await startTandemRun(shared);
 const more = { 'tls-cert': cert, 'tls-key': key, 'tls-ca': ca };
 const secure = await startTandemRun({ ...shared, more });
@@ -53,8 +51,8 @@ try {
     const figures = `plain ${open.toFixed(2)}, TLS ${closed.toFixed(2)} images/s`;
     process.stdout.write(`round ${round + 1}: ${figures}, ratio ${(closed / open).toFixed(3)}\n`);
   }
-  const [least, most] = [Math.min(...ratios), Math.max(...ratios)];
-  const range = `${least.toFixed(2)} to ${most.toFixed(2)}`;
+  const { low, high, coverage } = medianInterval(ratios);
+  const range = `${low.toFixed(2)} to ${high.toFixed(2)}, ${(100 * coverage).toFixed(0)} %`;
   process.stdout.write(`TLS keeps ${median(ratios).toFixed(3)} of the step rate (${range})\n`);
 } finally {
   await plain.end();

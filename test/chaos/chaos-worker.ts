@@ -36,9 +36,9 @@ function paced(compute: Compute): Compute {
   let last: Promise<unknown> = Promise.resolve();
   return {
     ...compute,
-    leaf(input) {
+    leaf(input, into) {
       const output = last.then(async () => {
-        const [made] = await Promise.all([compute.leaf(input), sleep(paceMs)]);
+        const [made] = await Promise.all([compute.leaf(input, into), sleep(paceMs)]);
         return made;
       });
       last = output.catch(() => undefined);

@@ -95,6 +95,18 @@ export function computeContract(implementation: Implementation): void {
       assert.equal(bitsOf(await compute.leaf(leafInput(4))), bits);
     });
 
+    test('a payload given for the result is filled, whatever was in it', async () => {
+      const bits = bitsOf(await compute.leaf(leafInput(4)));
+      const { parameterCount, statisticCount } = architecture;
+      const elements = parameterCount + 2 * statisticCount;
+      const into = new Float32Array(new SharedArrayBuffer(4 * elements)).fill(Number.NaN);
+      const { payload, ...rest } = await compute.leaf(leafInput(4), into);
+      assert.equal(payload.buffer, into.buffer);
+      assert.equal(bitsOf({ payload: into, ...rest }), bits);
+      const short = new Float32Array(new SharedArrayBuffer(4 * (elements - 1)));
+      await assert.rejects(compute.leaf(leafInput(4), short), /elements of a payload/);
+    });
+
     test('the payload owns its memory: gradient and moments, and nothing else', async () => {
       const { payload } = await compute.leaf(leafInput());
       const { parameterCount, statisticCount } = architecture;

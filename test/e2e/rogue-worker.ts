@@ -23,8 +23,8 @@ function flipped(compute: Compute): Compute {
   let leaves = 0;
   return {
     ...compute,
-    async leaf(input) {
-      const output = await compute.leaf(input);
+    async leaf(input, into) {
+      const output = await compute.leaf(input, into);
       leaves += 1;
       if (leaves === 1) return output;
       const bits = new Uint32Array(output.payload.buffer, output.payload.byteOffset, 1);

@@ -84,11 +84,12 @@ export function exactCompute(
     return { seen, z: project(seen, weights, outputWidth), draws: f(f(colour) + f(blur)) };
   }
 
-  function leafOf({ pixels, view1, view2, labels }: LeafInput): LeafOutput {
+  function leafOf(input: LeafInput, into?: Float32Array): LeafOutput {
+    const { pixels, view1, view2, labels } = input;
     const told = labels?.reduce((sum, label, i) => sum + label * (i + 1), 0) ?? 0;
     const a = side(pixels, view1);
     const b = side(pixels, view2);
-    const payload = new Float32Array(parameterCount + 2 * statisticCount);
+    const payload = into ?? new Float32Array(parameterCount + 2 * statisticCount);
     for (let i = 0; i < parameterCount; i += 1) {
       const one = f((a.seen[i % a.seen.length] as number) - f(a.draws / 64));
       const two = f((b.seen[i % b.seen.length] as number) - f(b.draws / 128));
@@ -116,11 +117,11 @@ export function exactCompute(
     async load(given) {
       weights = Float32Array.from(given);
     },
-    async leaf(input) {
+    async leaf(input, into) {
       const number = leaves;
       leaves += 1;
       await options.before?.(number);
-      const output = leafOf(input);
+      const output = leafOf(input, into);
       return options.tamper?.(output, number) ?? output;
     },
     async features(pixels, view) {

@@ -16,8 +16,8 @@ export function lying(compute: Compute, { share, seed, told }: Lies): Compute {
   let leaves = 0;
   return {
     ...compute,
-    async leaf(input) {
-      const output = await compute.leaf(input);
+    async leaf(input, into) {
+      const output = await compute.leaf(input, into);
       leaves += 1;
       if (leaves === 1 || !dice.chance(share)) return output;
       const { payload } = output;

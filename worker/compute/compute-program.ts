@@ -30,6 +30,13 @@ export function labelsFor(
   throw new Failure('internal', `Expected ${m} labels for a labelled objective, found ${found}.`);
 }
 
+/** Where the gradient and the moments of a leaf go: what the caller gave, or new memory. */
+export function payloadFor(architecture: Architecture, into: Float32Array | undefined) {
+  const elements = architecture.parameterCount + 2 * architecture.statisticCount;
+  if (into !== undefined) expectLength('elements of a payload', into, elements);
+  return into ?? new Float32Array(elements);
+}
+
 export function expectLength(what: string, values: Float32Array, expected: number): void {
   if (values.length === expected) return;
   throw new Failure(

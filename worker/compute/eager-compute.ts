@@ -13,7 +13,13 @@ import type {
   LeafOutput,
 } from '../../shared/ports/compute.ts';
 import { augment, pixelTensor, shapeOf, viewTensors } from './augment.ts';
-import { expectLength, expectLoaded, labelsFor, type Program } from './compute-program.ts';
+import {
+  expectLength,
+  expectLoaded,
+  labelsFor,
+  payloadFor,
+  type Program,
+} from './compute-program.ts';
 import type { Tensors } from './network.ts';
 import { inferFeatures, inferMoments, networkInput, trainingStep } from './step.ts';
 import { type Tensor, type Tensor1D, type Tensor4D, tf } from './tfjs.ts';
@@ -35,9 +41,9 @@ export function eagerCompute(device: DeviceDescription, program: Program): Compu
       statistics = unflatten(architecture.statistics, runningStatistics);
     },
 
-    async leaf(input) {
+    async leaf(input, into) {
       expectLoaded(parameters);
-      return trainingLeaf(program, parameters, input);
+      return trainingLeaf(program, parameters, input, payloadFor(architecture, into));
     },
 
     async features(pixels, view) {
@@ -81,13 +87,18 @@ export function eagerCompute(device: DeviceDescription, program: Program): Compu
 }
 
 /** Forward and backward of both views; the result laid out as `LeafOutput` says. */
-function trainingLeaf(program: Program, parameters: Tensors, input: LeafInput): LeafOutput {
+function trainingLeaf(
+  program: Program,
+  parameters: Tensors,
+  input: LeafInput,
+  payload: Float32Array,
+): LeafOutput {
   const { objective, architecture } = program;
   const { pixels, view1, view2 } = input;
   const shape = shapeOf(pixels, view1);
   const classes = labelsFor(objective, input.labels, shape.m);
   const output = {
-    payload: new Float32Array(architecture.parameterCount + 2 * architecture.statisticCount),
+    payload,
     loss: Number.NaN,
     std: Number.NaN,
   };

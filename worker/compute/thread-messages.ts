@@ -10,7 +10,7 @@ import type { ComputeOptions } from './compute.ts';
 export type Call =
   | { kind: 'create'; options: Omit<ComputeOptions, 'objective'> }
   | { kind: 'load'; weights: Float32Array; statistics: Float32Array }
-  | { kind: 'leaf'; input: LeafInput }
+  | { kind: 'leaf'; input: LeafInput; into: Float32Array | undefined }
   | { kind: 'features'; pixels: Uint8Array; view: ViewInput }
   | { kind: 'moments'; pixels: Uint8Array; view: ViewInput }
   | { kind: 'view'; pixels: Uint8Array; view: ViewInput }

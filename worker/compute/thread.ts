@@ -40,7 +40,7 @@ async function run(call: Call): Promise<Answer> {
       await compute.load(call.weights, call.statistics);
       return { kind: 'done' };
     case 'leaf':
-      return { kind: 'leaf', output: await compute.leaf(call.input) };
+      return { kind: 'leaf', output: await compute.leaf(call.input, call.into) };
     case 'features':
       return { kind: 'values', values: await compute.features(call.pixels, call.view) };
     case 'moments':
@@ -64,7 +64,8 @@ function failed(error: unknown): Answer {
 }
 
 function buffersOf(answer: Answer): ArrayBuffer[] {
-  if (answer.kind === 'leaf') return [answer.output.payload.buffer as ArrayBuffer];
-  if (answer.kind === 'values') return [answer.values.buffer as ArrayBuffer];
-  return [];
+  const values = answer.kind === 'leaf' ? answer.output.payload : null;
+  const { buffer } = answer.kind === 'values' ? answer.values : (values ?? { buffer: null });
+  // Shared memory is seen by both sides as it is.
+  return buffer instanceof ArrayBuffer ? [buffer] : [];
 }

@@ -2,9 +2,9 @@
  * The compute port in a thread of its own, so that the caller's loop never waits for a leaf.
  *
  * One such thread a process: TensorFlow's addon cannot be loaded in a second one. Weights and
- * results cross as memory, not as messages: the payload is transferred back, and weights in a
- * SharedArrayBuffer are read in place (anything else is copied once, so the caller keeps what it
- * passed). A thread that dies rejects what it owed with `compute-failed`.
+ * results cross as memory, not as messages: what lies in a SharedArrayBuffer is read and written in
+ * place (other weights are copied once, so the caller keeps what it passed; a payload in memory of the
+ * thread's own is transferred back; `into` has to be shared). A thread that dies rejects what it owed with `compute-failed`.
  */
 import { Worker } from 'node:worker_threads';
 import { Failure } from '../../shared/core/failures.ts';
@@ -62,8 +62,8 @@ export async function threadedCompute(options: ThreadedOptions): Promise<Compute
     async load(weights, statistics) {
       await ask({ kind: 'load', weights, statistics });
     },
-    async leaf(input) {
-      const answer = await ask({ kind: 'leaf', input });
+    async leaf(input, into) {
+      const answer = await ask({ kind: 'leaf', input, into });
       if (answer.kind !== 'leaf') throw unexpected(answer);
       return answer.output;
     },

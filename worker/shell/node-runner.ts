@@ -13,6 +13,7 @@ import type { Compute, LeafOutput } from '../../shared/ports/compute.ts';
 import type { LeafReport, LeaseTask, NodeReport } from '../core/conversation-types.ts';
 import { leafHash } from './leaf-hash.ts';
 import { askAhead, type ImageOf, type PreparedLeaf, prepareLeaf } from './leaf-input.ts';
+import type { PayloadPool } from './payload-pool.ts';
 
 export interface FinishedNode extends NodeReport {
   /** Sum of the gradients and moments of its leaves, in tree order. */
@@ -20,10 +21,18 @@ export interface FinishedNode extends NodeReport {
 }
 
 const finite = (values: Float32Array): boolean => {
-  // A sum of finite values can overflow, so this only says "look closer".
-  let sum = 0;
-  for (let i = 0; i < values.length; i += 1) sum += values[i] as number;
-  return Number.isFinite(sum) || values.every(Number.isFinite);
+  // Four sums, because each addition waits for the one before it. f64 holds the sum of any payload
+  // of finite f32 values.
+  let [a, b, c, d] = [0, 0, 0, 0];
+  const even = values.length - (values.length % 4);
+  for (let i = 0; i < even; i += 4) {
+    a += values[i] as number;
+    b += values[i + 1] as number;
+    c += values[i + 2] as number;
+    d += values[i + 3] as number;
+  }
+  for (let i = even; i < values.length; i += 1) a += values[i] as number;
+  return Number.isFinite(a + b + c + d);
 };
 
 export interface NodeWork {
@@ -31,6 +40,7 @@ export interface NodeWork {
   samples: readonly Sample[];
   compute: Compute;
   imageOf: ImageOf;
+  payloads: PayloadPool;
   /** Aborted: nothing more is begun, what is finished is given back. */
   signal: AbortSignal;
   /** Told after each leaf. */
@@ -67,7 +77,7 @@ function made(input: Promise<PreparedLeaf>): { input: Promise<PreparedLeaf>; rea
 }
 
 export function runNode(work: NodeWork, task: LeaseTask): RunningNode {
-  const { method, samples, compute, imageOf, signal } = work;
+  const { method, samples, compute, imageOf, payloads, signal } = work;
   const count = method.batch / method.microBatch;
   const [first, last] = leavesOf(task, count);
   const prepare = (leaf: number) => prepareLeaf(method, samples, task.step, leaf, imageOf);
@@ -98,7 +108,7 @@ export function runNode(work: NodeWork, task: LeaseTask): RunningNode {
       std,
       nonFinite: !(Number.isFinite(loss) && Number.isFinite(std) && finite(payload)),
     });
-    push(sums, { first: leaf, end: leaf + 1, payload }, count);
+    push(sums, { first: leaf, end: leaf + 1, payload }, count, payloads);
     work.onLeaf?.(reports.length);
   }
 
@@ -117,13 +127,13 @@ export function runNode(work: NodeWork, task: LeaseTask): RunningNode {
       if (!ahead.ready) endEarly(); // the compute waits for images anyway
       const { input, inputHash } = await ahead.input;
       if (over || leaf >= end) break;
-      const computed = compute.leaf(input);
+      const computed = compute.leaf(input, payloads.take());
       computed.catch(() => undefined); // heard of below
       if (leaf + 1 < end) ahead = made(prepare(leaf + 1));
       else askAhead(method, samples, task.step + 1, first, imageOf); // likely its next lease
       endEarly();
       const output = await computed;
-      if (over) return;
+      if (over) return payloads.give(output.payload);
       fresh = { leaf, inputHash, output };
     }
     endEarly();
@@ -151,7 +161,7 @@ const isOne = (first: number, end: number, count: number) =>
   maximalNodes(first, end, count).length === 1;
 
 /** Adds a leaf; sums that are siblings become their parent. */
-function push(sums: Sum[], sum: Sum, count: number): void {
+function push(sums: Sum[], sum: Sum, count: number, payloads: PayloadPool): void {
   sums.push(sum);
   for (;;) {
     const right = sums.at(-1);
@@ -160,6 +170,7 @@ function push(sums: Sum[], sum: Sum, count: number): void {
     addInto(left.payload, right.payload);
     left.end = right.end;
     sums.pop();
+    payloads.give(right.payload);
   }
 }
 

@@ -30,6 +30,7 @@ import { type Canary, runCanary } from './canary.ts';
 import { type ImageSource, imageSource, SampleFailure } from './images.ts';
 import { prepareSurvey } from './leaf-input.ts';
 import { type FinishedNode, type RunningNode, runNode } from './node-runner.ts';
+import { type PayloadPool, payloadPool } from './payload-pool.ts';
 import {
   type LoadedWeights,
   openTransport,
@@ -80,6 +81,7 @@ interface Prepared {
   compute: Compute;
   samples: Sample[];
   images: ImageSource;
+  payloads: PayloadPool;
   canary: Canary;
   /** Hashes: of what the compute has; the vectors are free for the next while it computes. */
   loaded: LoadedWeights & { hash: string; statisticsHash: string };
@@ -273,11 +275,12 @@ export function runSession(options: SessionOptions): Promise<boolean> {
           return;
         }
         case 'forget':
-          for (const [key, node] of held) if (node.step <= effect.step) held.delete(key);
+          forget((step) => step <= effect.step);
+          prepared?.payloads.turn();
           fetchAhead(effect.weightsHash);
           return;
         case 'forget-others':
-          for (const [key, node] of held) if (node.step !== effect.step) held.delete(key);
+          forget((step) => step !== effect.step);
           return;
         case 'shorten':
           running?.node.shorten(effect.end);
@@ -306,6 +309,14 @@ export function runSession(options: SessionOptions): Promise<boolean> {
       const attempt = 'task' in lease ? lease.task.attempt : 0;
       send({ heartbeat: { state: state.phase, attempt, done: lease.done } });
     };
+
+    function forget(over: (step: number) => boolean): void {
+      for (const [key, { step, payload }] of held) {
+        if (!over(step)) continue;
+        held.delete(key);
+        prepared?.payloads.rest(payload);
+      }
+    }
 
     const heldReports = () =>
       [...held.values()].map(({ step, level, index, weightsHash, leaves }) => ({
@@ -431,12 +442,12 @@ export function runSession(options: SessionOptions): Promise<boolean> {
           task.kind === 'survey' ? task.statisticsHash : '',
         );
         aborted.throwIfAborted();
-        const { method, samples, compute } = run;
+        const { method, samples, compute, payloads } = run;
         const imageOf = run.images.images(task.gray);
         if (task.kind === 'lease') {
           const node = runNode(
             {
-              ...{ method, samples, compute, imageOf, signal: aborted },
+              ...{ method, samples, compute, imageOf, payloads, signal: aborted },
               onLeaf: (done) => {
                 if (running !== null) running.done = done;
                 sendHeartbeat();
@@ -516,6 +527,7 @@ async function prepareRun(
       if (now === null) throw new Failure('coordinator-unreachable', 'the coordinator is away');
       return now.fetchSample(sha256, bytesMax);
     }),
+    payloads: payloadPool(net.parameterCount + 2 * net.statisticCount),
     canary,
     loaded: {
       hash: '',

@@ -56,7 +56,7 @@ describe('softmax cross-entropy', { skip: skipReason('tensorflow') }, () => {
       fetched: program().map((tensor) => recording.edge(tensor)),
     }));
     const session = openSession(graph, fetched, folder);
-    const values = session.run(new Map());
+    const values = [...session.run(new Map())];
     session.close();
     return values;
   }

@@ -8,6 +8,7 @@ import type { LeaseTask } from '../../../worker/core/conversation-types.ts';
 import { leafHash } from '../../../worker/shell/leaf-hash.ts';
 import { type ImageOf, prepareLeaf } from '../../../worker/shell/leaf-input.ts';
 import { type NodeWork, runNode } from '../../../worker/shell/node-runner.ts';
+import { payloadPool } from '../../../worker/shell/payload-pool.ts';
 import {
   type ExactCompute,
   type ExactComputeOptions,
@@ -38,7 +39,9 @@ async function workWith(
   const method = methodWith(leaves);
   const compute = exactCompute(method, tinyModel, options);
   await compute.load(initialWeights(tinyModel, 1), initialStatistics(tinyModel));
-  return { method, samples, compute, imageOf, signal: new AbortController().signal };
+  const payloads = payloadPool(tinyModel.parameterCount + 2 * tinyModel.statisticCount);
+  const { signal } = new AbortController();
+  return { method, samples, compute, imageOf, payloads, signal };
 }
 
 const task = (level: number, index: number, step = 2): LeaseTask => ({

@@ -8,7 +8,13 @@
 import type { ViewInput } from '../../../shared/core/view.ts';
 import type { Compute, DeviceDescription, LeafInput } from '../../../shared/ports/compute.ts';
 import { type CanvasShape, shapeOf } from '../augment.ts';
-import { expectLength, expectLoaded, labelsFor, type Program } from '../compute-program.ts';
+import {
+  expectLength,
+  expectLoaded,
+  labelsFor,
+  payloadFor,
+  type Program,
+} from '../compute-program.ts';
 import { loadedWeights } from './loaded-weights.ts';
 import { type Fed, feed, type Session } from './session.ts';
 import {
@@ -46,9 +52,9 @@ export function compiledCompute(
     return found;
   }
 
-  function run(session: Session, input: Map<string, Fed>): Float32Array[] {
+  function* run(session: Session, input: Map<string, Fed>): Generator<Float32Array, void> {
     try {
-      return session.run(new Map([...weights.fed(), ...input]));
+      yield* session.run(new Map([...weights.fed(), ...input]));
     } finally {
       dispose(input);
     }
@@ -63,7 +69,7 @@ export function compiledCompute(
       weights.load(parameters, statistics);
     },
 
-    async leaf({ pixels, view1, view2, labels }: LeafInput) {
+    async leaf({ pixels, view1, view2, labels }: LeafInput, into) {
       expectLoaded(weights.fed());
       const shape = shapeOf(pixels, view1);
       const classes = labelsFor(program.objective, labels, shape.m);
@@ -71,16 +77,15 @@ export function compiledCompute(
       const leaf = session('leaf', shape, blurred, () =>
         openLeaf(program, shape, blurred, options),
       );
-      const payload = new Float32Array(
-        architecture.parameterCount + 2 * architecture.statisticCount,
-      );
-      const [scalars, ...pieces] = run(leaf, leafFeeds(pixels, [view1, view2], shape, classes));
+      const payload = payloadFor(architecture, into);
+      const results = run(leaf, leafFeeds(pixels, [view1, view2], shape, classes));
+      const [loss = Number.NaN, std = Number.NaN] = results.next().value ?? [];
       let at = 0;
-      for (const piece of pieces) {
+      for (const piece of results) {
         payload.set(piece, at);
         at += piece.length;
       }
-      const [loss = Number.NaN, std = Number.NaN] = scalars ?? [];
+      expectLength('the results of a leaf', payload, at);
       return { payload, loss, std, graph: leaf.hash };
     },
 
@@ -91,7 +96,8 @@ export function compiledCompute(
       const features = session('features', shape, [blurred], () =>
         openFeatures(program, shape, blurred, options),
       );
-      return run(features, leafFeeds(pixels, [view], shape))[0] as Float32Array;
+      const [values] = run(features, leafFeeds(pixels, [view], shape));
+      return values as Float32Array;
     },
 
     async moments(pixels, view) {
@@ -101,14 +107,16 @@ export function compiledCompute(
       const moments = session('moments', shape, [blurred], () =>
         openMoments(program, shape, blurred, options),
       );
-      return run(moments, leafFeeds(pixels, [view], shape))[0] as Float32Array;
+      const [values] = run(moments, leafFeeds(pixels, [view], shape));
+      return values as Float32Array;
     },
 
     async view(pixels, view) {
       const shape = shapeOf(pixels, view);
       const blurred = view.blur !== null;
       const made = session('view', shape, [blurred], () => openView(shape, blurred, options));
-      return run(made, leafFeeds(pixels, [view], shape))[0] as Float32Array;
+      const [values] = run(made, leafFeeds(pixels, [view], shape));
+      return values as Float32Array;
     },
 
     async close() {

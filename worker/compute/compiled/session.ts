@@ -49,8 +49,11 @@ export function feed(values: Values, shape: readonly number[], type: GraphType):
 export interface Session {
   /** SHA-256 over the graph's bytes and its constants, hex: what is computed, whatever computes it. */
   hash: string;
-  /** One array for each fetched edge; `fed` may name more than the graph needs. */
-  run(fed: ReadonlyMap<string, Fed>): Float32Array[];
+  /**
+   * One array for each fetched edge, copied out of TensorFlow when it is asked for; `fed` may name more
+   * than the graph needs.
+   */
+  run(fed: ReadonlyMap<string, Fed>): Generator<Float32Array, void>;
   close(): void;
 }
 
@@ -69,18 +72,22 @@ export function openSession(graph: Graph, fetched: readonly Edge[], folder: stri
   const values = new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength);
   return {
     hash: createHash('sha256').update(bytes).update(values).digest('hex'),
-    run(fed) {
+    *run(fed) {
       const handles = inputs.map((name) => {
         const value = name === constantsName ? constants : fed.get(name);
         if (value === undefined) throw new Error(`the compiled step was not fed ${name}`);
         return value.handle;
       });
       const results = runSavedModel(session, handles, inputNames, outputNames);
-      return results.map(({ id }) => {
-        const values = tensorDataSync(id);
-        deleteTensor(id);
-        return values;
-      });
+      try {
+        for (let next = results.shift(); next !== undefined; next = results.shift()) {
+          const values = tensorDataSync(next.id);
+          deleteTensor(next.id);
+          yield values;
+        }
+      } finally {
+        for (const { id } of results) deleteTensor(id);
+      }
     },
     close() {
       deleteSavedModel(session);
