@@ -268,14 +268,7 @@ function listenForStops(interrupt: AbortController, io: Io): () => void {
     stop('the supervisor is gone');
     setTimeout(() => process.exit(failures.interrupted.exit), orphanMs).unref();
   };
-  // A reader that went away (`| head`, or a dead supervisor) is no failure of ours.
-  const onPipe = (error: NodeJS.ErrnoException): void => {
-    if (error.code !== 'EPIPE') throw error;
-    if (!supervised) process.exit(0);
-  };
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
-  process.stdout.on('error', onPipe);
-  process.stderr.on('error', onPipe);
   if (supervised) {
     process.on('disconnect', onOrphaned);
     // Listening to the supervisor must not keep a finished process alive.
@@ -283,14 +276,21 @@ function listenForStops(interrupt: AbortController, io: Io): () => void {
   }
   return () => {
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal).off('disconnect', onOrphaned);
-    process.stdout.off('error', onPipe);
-    process.stderr.off('error', onPipe);
   };
+}
+
+/** A reader that went away (`| head`, or a dead supervisor) is no failure of ours. */
+function onPipe(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error;
+  if (process.send === undefined) process.exit(0);
 }
 
 /** Runs `tandem` with these arguments (without node and script); resolves to the exit code. */
 export async function run(argv: readonly string[], io: Io = processIo()): Promise<number> {
   let deafen = (): void => undefined;
+  // For good: what is written last may be refused after the command is over.
+  for (const stream of [process.stdout, process.stderr])
+    if (!stream.listeners('error').includes(onPipe)) stream.on('error', onPipe);
   try {
     const job = prepare(argv, io);
     if (typeof job === 'number') return job;

@@ -3,10 +3,12 @@
  * example of the help parses as written.
  */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import type { Io } from '../../cli/io.ts';
 import { commands, prepare, run } from '../../cli/main.ts';
 import { failures } from '../../shared/core/failures.ts';
@@ -179,6 +181,16 @@ test('the version is that of the package', async () => {
   const io = collect();
   assert.equal(await run(['--version'], io), 0);
   assert.match(io.out(), /^\d+\.\d+\.\d+\n$/);
+});
+
+test('a reader that has gone away is no failure', () => {
+  const bin = fileURLToPath(new URL('../../../cli/bin.js', import.meta.url));
+  for (const args of ['supervised --help', '--version', 'config print --data synthetic']) {
+    // `true` has ended long before the program is loaded.
+    const line = `{ "${process.execPath}" "${bin}" ${args}; echo "exit $?" >&2; } | true`;
+    const { stderr } = spawnSync('sh', ['-c', line], { encoding: 'utf8' });
+    assert.equal(stderr, 'exit 0\n', args);
+  }
 });
 
 test('no arguments show the help', async () => {
