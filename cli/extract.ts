@@ -1,7 +1,7 @@
 /**
  * The features of the images that an evaluation uses, by workers on this machine and any that join.
  */
-import { allExtracted, type Extraction, extractFeatures } from '../coordinator/evaluation.ts';
+import { type Extraction, extractFeatures } from '../coordinator/evaluation.ts';
 import { sha256Text } from '../coordinator/shell/ledger-file.ts';
 import { backboneHash } from '../coordinator/shell/model-state.ts';
 import { sha256Of } from '../shared/adapters/fingerprint.ts';
@@ -115,8 +115,9 @@ async function byWorkers(
   { signal, watcher }: { signal: AbortSignal; watcher: EvaluationWatcher },
 ): Promise<Extraction> {
   const children = openChildren(signal, (line) => {
-    const text = parseLogLine(line)?.text ?? withoutStamp(line);
-    if (text !== allExtracted && (watcher.verbose || !isChatter(line))) watcher.note(text);
+    const logged = parseLogLine(line);
+    const unasked = logged?.level === 'info' || isChatter(line);
+    if (watcher.verbose || !unasked) watcher.note(logged?.text ?? withoutStamp(line));
   });
   const failed = new AbortController();
   let workers: Promise<unknown> = Promise.resolve();

@@ -12,6 +12,8 @@ import { printable } from '../shared/core/format.ts';
 export interface Log {
   /** A decision with its reason; written where it is not the one of the step before. */
   decision(line: string): void;
+  /** What is as it should be; a supervisor passes it on with --verbose only. */
+  info(line: string): void;
   /** Something that people should know. */
   warn(line: string): void;
 }
@@ -20,7 +22,7 @@ export interface LogOptions {
   program: 'coordinator' | 'worker';
   /** More fields of every line. */
   fields?: Readonly<Record<string, string>>;
-  /** Decisions too, not only what people should know. */
+  /** Decisions too. */
   verbose: boolean;
   /** Takes a line of JSON without its line feed. */
   write: (line: string) => void;
@@ -31,7 +33,6 @@ const lineCharsMax = 4000;
 export function openLog({ program, fields = {}, verbose, write }: LogOptions): Log {
   const logger = pino(
     {
-      level: verbose ? 'info' : 'warn',
       base: { program, pid: process.pid, ...fields },
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
@@ -43,6 +44,7 @@ export function openLog({ program, fields = {}, verbose, write }: LogOptions): L
     decision(line) {
       if (verbose && isNew(line)) logger.info(line.slice(0, lineCharsMax));
     },
+    info: (line) => logger.info(line.slice(0, lineCharsMax)),
     warn: (line) => logger.warn(line.slice(0, lineCharsMax)),
   };
 }

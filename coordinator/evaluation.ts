@@ -26,8 +26,6 @@ import { stepMeter } from './shell/step-meter.ts';
 import { surveyImagesMax } from './shell/survey-features.ts';
 import { trainingService } from './shell/training-service.ts';
 
-export { allExtracted } from './core/survey.ts';
-
 export interface ExtractionOptions {
   /** Name of the run, for workers' words. */
   name: string;

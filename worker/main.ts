@@ -13,7 +13,7 @@ import type { Compute } from '../shared/ports/compute.ts';
 import { computeEnvironment } from './compute/environment.ts';
 import { threadedCompute } from './compute/threaded-compute.ts';
 import { graceMsPreset } from '../shared/wire/limits.ts';
-import { runSession } from './shell/session.ts';
+import { runSession, type Say } from './shell/session.ts';
 
 export interface WorkerOptions {
   /** HOST:PORT of the coordinator. */
@@ -32,7 +32,7 @@ export interface WorkerOptions {
   untilDone?: boolean;
   /** HOST:PORT that answers health probes, or null. */
   health?: string | null;
-  say?: (line: string) => void;
+  say?: Say;
   /** The variables that TensorFlow may see; by default the allow-list. Tests replace it. */
   environment?: Record<string, string>;
   /** Stands between compute and worker. Tests put a fault there. */

@@ -134,7 +134,8 @@ async function train(asked: Config, context: CommandContext, signal: AbortSignal
     const logged = parseLogLine(line);
     // Two workers often say the same: once is enough, up to a bound.
     const text = logged?.text ?? withoutStamp(line);
-    if (!verbose && (isChatter(line) || noted.has(text))) return;
+    const unasked = logged?.level === 'info' || isChatter(line) || noted.has(text);
+    if (unasked && !verbose) return;
     if (noted.size < notedMax) noted.add(text);
     if (logged !== null && live && !quiet) drawing.note(prettyLogLine(logged, colour));
     else if (logged !== null || quiet) io.stderr.write(`${printable(line)}\n`);

@@ -97,7 +97,7 @@ export const workerCommand: CommandSpec = {
         graceMs,
         health,
         untilDone: flags['untilDone'] === true,
-        say: (line) => log.warn(line),
+        say: (line, level = 'warn') => log[level](line),
       });
       if (signal.aborted && !left) return 130;
       // Whoever counts a 0 as "the work is done" must not count a worker that was sent away.

@@ -42,10 +42,12 @@ test('a line is JSON with whose it is, when and what; quiet without --verbose bu
     openLog({ program: 'worker', fields: { worker: 'w1' }, verbose, write });
   open(false).decision('nobody hears this');
   open(false).warn('away from the coordinator');
+  open(false).info('all steps are committed');
   open(true).decision('leased micro-batch 0 of step 3');
-  const [warning, decision] = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
-  assert.equal(lines.length, 2);
+  const [warning, end, decision] = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+  assert.equal(lines.length, 3);
   assert.equal(warning?.['level'], 'warn');
+  assert.equal(end?.['level'], 'info');
   assert.equal(decision?.['level'], 'info');
   assert.deepEqual(
     [decision?.['program'], decision?.['worker'], decision?.['msg'], decision?.['pid']],

@@ -57,7 +57,7 @@ export interface SessionOptions {
   untilDone?: boolean;
   /** Whether a coordinator counts on this worker, each time that it changes. */
   onAdmitted?: (admitted: boolean) => void;
-  say: (line: string) => void;
+  say: Say;
 }
 
 /** Attempts to reach a coordinator before the worker gives up: about five minutes. */
@@ -86,6 +86,9 @@ interface Prepared {
   /** Hashes: of what the compute has; the vectors are free for the next while it computes. */
   loaded: LoadedWeights & { hash: string; statisticsHash: string };
 }
+
+/** A line for people; without a level it is a warning. */
+export type Say = (line: string, level?: 'info' | 'warn') => void;
 
 /** Serves runs until one is done (true: or until it was let go); rejects with the failure. */
 export function runSession(options: SessionOptions): Promise<boolean> {
@@ -296,7 +299,7 @@ export function runSession(options: SessionOptions): Promise<boolean> {
           send({ leave: { reason: effect.reason, draining: effect.draining } });
           return;
         case 'end':
-          say(effect.message);
+          say(effect.message, effect.failure === null ? 'info' : 'warn');
           end(effect.failure ? new Failure(effect.failure.code, effect.failure.message) : null);
           return;
         default:
