@@ -16,7 +16,7 @@ import { openChildren } from './children.ts';
 import type { EvaluatedNetwork } from './evaluated-network.ts';
 import { keepFeatures, keptFeatures } from './feature-cache.ts';
 import { parseLogLine } from './log.ts';
-import { isChatter, withoutStamp } from './tensorflow-lines.ts';
+import { isUnasked, withoutStamp } from './tensorflow-lines.ts';
 import { keepWorkers } from './worker-children.ts';
 
 export interface EvaluationWatcher {
@@ -115,9 +115,8 @@ async function byWorkers(
   { signal, watcher }: { signal: AbortSignal; watcher: EvaluationWatcher },
 ): Promise<Extraction> {
   const children = openChildren(signal, (line) => {
-    const logged = parseLogLine(line);
-    const unasked = logged?.level === 'info' || isChatter(line);
-    if (watcher.verbose || !unasked) watcher.note(logged?.text ?? withoutStamp(line));
+    if (!watcher.verbose && isUnasked(line)) return;
+    watcher.note(parseLogLine(line)?.text ?? withoutStamp(line));
   });
   const failed = new AbortController();
   let workers: Promise<unknown> = Promise.resolve();

@@ -39,7 +39,7 @@ import { chanceOf, freeBytesAt, imagesOf, makeRunFolder, summaryOf } from '../ru
 import { checkNats, startBroker } from '../nats-broker.ts';
 import { checkOwnWorkers } from '../security.ts';
 import { superviseTrain } from '../supervise.ts';
-import { isChatter, withoutStamp } from '../tensorflow-lines.ts';
+import { isUnasked, withoutStamp } from '../tensorflow-lines.ts';
 
 const notedMax = 100;
 
@@ -134,8 +134,7 @@ async function train(asked: Config, context: CommandContext, signal: AbortSignal
     const logged = parseLogLine(line);
     // Two workers often say the same: once is enough, up to a bound.
     const text = logged?.text ?? withoutStamp(line);
-    const unasked = logged?.level === 'info' || isChatter(line) || noted.has(text);
-    if (unasked && !verbose) return;
+    if (!verbose && (isUnasked(line) || noted.has(text))) return;
     if (noted.size < notedMax) noted.add(text);
     if (logged !== null && live && !quiet) drawing.note(prettyLogLine(logged, colour));
     else if (logged !== null || quiet) io.stderr.write(`${printable(line)}\n`);
