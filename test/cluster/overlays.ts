@@ -76,6 +76,14 @@ function holdOneGpuEach(pods: readonly ApiObject[]): void {
   for (const { name, gpus } of gpuNodes) assert.ok((used.get(name) ?? 0) <= gpus, name);
 }
 
+/** Drains a node of these pods. A pod that is gone before kubectl looks again is not said to be "evicted". */
+async function drainOf(node: string, pods: readonly string[], ...more: string[]): Promise<void> {
+  const drain = ['drain', node, '--ignore-daemonsets', '--delete-emptydir-data', ...more];
+  const out = await plane.kubectl([...drain, '--timeout=120s']);
+  for (const pod of pods) assert.match(out, new RegExp(`evicting pod [\\w-]+/${pod}\n`));
+  assert.match(out, new RegExp(`node/${node} drained`));
+}
+
 describe('the overlays before a real API server', { concurrency: 1, timeout: 1_200_000 }, () => {
   for (const overlay of overlays)
     it(`${overlay}: applies server-side with strict validation, and its pods run`, async () => {
@@ -160,9 +168,7 @@ describe('the overlays before a real API server', { concurrency: 1, timeout: 1_2
     const node = 'gpu-a';
     const there = (await workers('scaled')).filter((pod) => specOf(pod).nodeName === node);
     assert.ok(there.length > 1);
-    const drain = ['drain', node, '--ignore-daemonsets', '--delete-emptydir-data'];
-    const out = await plane.kubectl([...drain, '--timeout=120s']);
-    for (const name of namesOf(there)) assert.match(out, new RegExp(`pod/${name} evicted`));
+    await drainOf(node, namesOf(there));
     const gone = (await workers('scaled')).filter((pod) => specOf(pod).nodeName === node);
     assert.deepEqual(namesOf(gone), []);
     await until('their successors wait for a GPU', async () => {
@@ -177,8 +183,7 @@ describe('the overlays before a real API server', { concurrency: 1, timeout: 1_2
     const path = '/api/v1/namespaces/scaled/pods/coordinator-0';
     const before = await plane.api<ApiObject>('GET', path);
     const { nodeName = '' } = specOf(before);
-    const drain = ['drain', nodeName, '--ignore-daemonsets', '--delete-emptydir-data'];
-    assert.match(await plane.kubectl([...drain, '--timeout=120s']), /pod\/coordinator-0 evicted/);
+    await drainOf(nodeName, ['coordinator-0']);
     await until('coordinator-0 runs again elsewhere', async () => {
       const now = await plane.api<ApiObject>('GET', path).catch(() => null);
       return (
@@ -204,10 +209,10 @@ describe('the overlays before a real API server', { concurrency: 1, timeout: 1_2
     await workersReady('batch', 3);
     const [first] = await workers('batch');
     const node = first === undefined ? '' : (specOf(first).nodeName ?? '');
-    const drain = ['drain', node, '--ignore-daemonsets', '--delete-emptydir-data', '--force'];
-    const out = await plane.kubectl([...drain, '--timeout=120s']);
-    assert.match(out, new RegExp(`pod/${first?.metadata.name} evicted`));
+    const leaving = first?.metadata.name ?? '';
+    await drainOf(node, [leaving], '--force');
     await plane.kubectl(['uncordon', node]);
+    assert.ok(!namesOf(await workersReady('batch', 3)).includes(leaving));
     await plane.kubectl(['delete', 'namespace', 'batch', '--wait=true', '--timeout=120s']);
   });
 });
