@@ -16,6 +16,7 @@ import * as grpc from '@grpc/grpc-js';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { authority, days } from '../support/authority.ts';
+import { imageBomb } from '../support/image-bomb.ts';
 import '../support/use-small-model.ts';
 
 // After the small model has taken its place.
@@ -115,6 +116,8 @@ describe('a run under attack', { concurrency: 1, timeout: 300_000 }, () => {
   before(async () => {
     const data = await tinyPhotographs(join(base, 'data'), 24, [5]);
     quietDigest = (await smallRun({ data, steps, run: join(base, 'quiet') }, 2)).digest;
+    // The run under attack finds it among its photographs.
+    writeFileSync(join(data, 'bomb.png'), imageBomb(65_535, 65_535));
     coordinatorFiles = ours.files('coordinator', 'coordinator', { called: 'coordinator' });
     const workerToken = tokenFile(base, tokens, 'worker');
     const shown = (role: 'worker' | 'watcher' | 'admin') => ({
@@ -447,6 +450,13 @@ describe('a run under attack', { concurrency: 1, timeout: 300_000 }, () => {
     assert.ok(['w0', 'w1', 'late'].every((name) => workers.some(({ id }) => id === name)));
     end.abort(new Error('seen'));
     await late.catch(() => undefined);
+  });
+
+  it('an image bomb among the photographs is left out by its header, and said', () => {
+    const told = readFileSync(join(run, 'samples.jsonl'), 'utf8').split('\n');
+    const lines = told.filter((line) => line.includes('bomb.png'));
+    assert.equal(lines.length, 1, lines.join('\n'));
+    assert.match(lines[0] ?? '', /65,?535/);
   });
 
   it('the run ends with the digest of the quiet one, and no secret lies in its folder', async () => {

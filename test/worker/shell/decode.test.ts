@@ -1,11 +1,11 @@
 /** Decoding: every kind of image becomes the same kind of pixels, or says why it cannot. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { crc32, deflateSync } from 'node:zlib';
 import sharp, { type Sharp } from 'sharp';
 import type { DecodedImage } from '../../../shared/core/sample.ts';
 import { syntheticImage } from '../../../shared/core/synthetic.ts';
 import { encodePpm } from '../../../shared/wire/ppm.ts';
+import { imageBomb } from '../../support/image-bomb.ts';
 import { canaryImage } from '../../../worker/shell/canary-image.ts';
 import { decodeImage, grayImage, pixelHash } from '../../../worker/shell/decode.ts';
 
@@ -184,28 +184,12 @@ test('a pixel hash tells sizes apart even where the canvas is equal', () => {
 });
 
 test('an image bomb is refused by the size in its header, before its pixels take memory', async () => {
-  const header = (width: number, height: number): Buffer => {
-    const chunk = (type: string, body: Buffer): Buffer => {
-      const typed = Buffer.concat([Buffer.from(type, 'latin1'), body]);
-      const ends = Buffer.alloc(8);
-      ends.writeUInt32BE(body.length, 0);
-      ends.writeUInt32BE(crc32(typed), 4);
-      return Buffer.concat([ends.subarray(0, 4), typed, ends.subarray(4)]);
-    };
-    const sizes = Buffer.alloc(13);
-    sizes.writeUInt32BE(width, 0);
-    sizes.writeUInt32BE(height, 4);
-    sizes.set([1, 0, 0, 0, 0], 8); // one bit of gray a pixel
-    // Rows of zeros: a thousandth of the pixels' size, as a bomb has it.
-    const body = deflateSync(Buffer.alloc(Math.min(height, 2000) * (1 + Math.ceil(width / 8))));
-    const signature = Buffer.from([137, 80, 78, 71, 13, 10, 26, 10]);
-    return Buffer.concat([
-      ...[signature, chunk('IHDR', sizes), chunk('IDAT', body)],
-      chunk('IEND', Buffer.alloc(0)),
-    ]);
-  };
   const before = process.memoryUsage().rss;
-  for (const bomb of [header(20_000, 20_000), header(1_000_000, 1000), header(65_535, 65_535)]) {
+  for (const bomb of [
+    imageBomb(20_000, 20_000),
+    imageBomb(1_000_000, 1000),
+    imageBomb(65_535, 65_535),
+  ]) {
     assert.ok(bomb.length < 300_000, `${bomb.length} bytes`);
     await assert.rejects(decodeImage(bomb, 16), /sample-undecodable|does not|do not decode/);
   }
