@@ -3,6 +3,7 @@
  * and in memory. Pure; the model's sizes come from its architecture.
  */
 import { architecture } from '../shared/core/architecture.ts';
+import { payloadElements } from '../shared/core/architecture-types.ts';
 import { type Config, totalStepsOf, trainingCount } from '../shared/core/config.ts';
 import { bucketCredit, bucketElements } from '../shared/wire/limits.ts';
 import { byName, encodeHeader } from '../shared/wire/safetensors.ts';
@@ -54,14 +55,15 @@ function checkpointBytesOf(config: Config): number {
 
 /** `imageCount`: all images of the data set, or null where nobody has looked yet. */
 export function derive(config: Config, imageCount: number | null): Derived {
-  const { parameterCount, statisticCount } = architecture(config.model, classesOf(config));
+  const network = architecture(config.model, classesOf(config));
+  const { parameterCount, statisticCount } = network;
   const { batch, microBatch, workers, size } = config;
   const leaves = batch / microBatch;
   const images = imageCount === null ? null : trainingCount(config, imageCount);
   const steps = config.steps ?? (images === null ? null : totalStepsOf(config, images));
   const epochs = images === null || steps === null ? config.epochs : (steps * batch) / images;
   const state = floatBytes * (2 * parameterCount + statisticCount);
-  const payload = floatBytes * (parameterCount + 2 * statisticCount);
+  const payload = floatBytes * payloadElements(network);
   const weights = floatBytes * (parameterCount + statisticCount);
   const busy = Math.min(workers, leaves);
   const checkpointBytes = checkpointBytesOf(config);

@@ -8,6 +8,7 @@
  */
 import { createInterface } from 'node:readline';
 import { architecture } from '../../shared/core/architecture.ts';
+import { payloadElements } from '../../shared/core/architecture-types.ts';
 import { drawView } from '../../shared/core/augment-draws.ts';
 import { viewInput } from '../../shared/core/augment-matrices.ts';
 import { uniform } from '../../shared/core/draws.ts';
@@ -56,7 +57,7 @@ let nextMomentum: Float32Array = new Float32Array(weights.length);
 const statistics = initialStatistics(network);
 await compute.load(weights, statistics);
 const input = fixedInput();
-const into = new Float32Array(network.parameterCount + 2 * network.statisticCount);
+const into = new Float32Array(payloadElements(network));
 
 /** Random pixels that fill their canvas, and two drawn views of each image. */
 function fixedInput(): LeafInput {

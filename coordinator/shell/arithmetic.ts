@@ -112,9 +112,8 @@ export function arithmetic(
   let performer: Performer | null = null;
   const post = (command: Command): void => {
     if (broken !== null) throw broken;
-    const memories = slots.map(({ values }) => values);
     performer ??= start(
-      { architecture: model.architecture, copies, slots: memories },
+      { architecture: model.architecture, copies, slots: slots.map(({ values }) => values) },
       take,
       failed,
     );

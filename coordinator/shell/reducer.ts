@@ -7,7 +7,7 @@
  * does not depend on the number of workers. A bucket that is done stays done when a worker is lost: whoever
  * computes its leaves again computes the same bits, and the pull goes on behind it.
  */
-import type { Architecture } from '../../shared/core/architecture-types.ts';
+import { type Architecture, payloadElements } from '../../shared/core/architecture-types.ts';
 import { type NodeId, reducePlan } from '../../shared/core/tree.ts';
 import { bucketCredit, bucketElements } from '../../shared/wire/limits.ts';
 import { copyFloats } from '../../shared/wire/tensors.ts';
@@ -52,9 +52,6 @@ export interface ReduceTask {
   progress: ReduceProgress;
   signal: AbortSignal;
 }
-
-/** Elements of a leaf's payload: gradient, then moments of view 1 and of view 2. */
-export const payloadElements = (a: Architecture): number => a.parameterCount + 2 * a.statisticCount;
 
 export const bucketCount = (a: Architecture): number =>
   Math.ceil(payloadElements(a) / bucketElements);

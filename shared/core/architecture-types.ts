@@ -35,3 +35,8 @@ export interface Architecture {
   statistics: readonly TensorSpec[];
   statisticCount: number;
 }
+
+/** Elements of a leaf's payload: gradient, then moments of view 1 and of view 2. */
+export const payloadElements = (
+  a: Pick<Architecture, 'parameterCount' | 'statisticCount'>,
+): number => a.parameterCount + 2 * a.statisticCount;

@@ -2,7 +2,7 @@
  * What any implementation of the compute port is made for, and what it checks at its door.
  */
 import type { NetworkPlan } from '../../shared/core/architecture.ts';
-import type { Architecture } from '../../shared/core/architecture-types.ts';
+import { type Architecture, payloadElements } from '../../shared/core/architecture-types.ts';
 import { Failure } from '../../shared/core/failures.ts';
 import type { Objective } from './objective.ts';
 
@@ -32,7 +32,7 @@ export function labelsFor(
 
 /** Where the gradient and the moments of a leaf go: what the caller gave, or new memory. */
 export function payloadFor(architecture: Architecture, into: Float32Array | undefined) {
-  const elements = architecture.parameterCount + 2 * architecture.statisticCount;
+  const elements = payloadElements(architecture);
   if (into !== undefined) expectLength('elements of a payload', into, elements);
   return into ?? new Float32Array(elements);
 }

@@ -24,7 +24,7 @@ export interface PayloadPool {
 export function payloadPool(elements: number): PayloadPool {
   const free: Float32Array[] = [];
   let resting: Float32Array[] = [];
-  let resigned: Float32Array[] = [];
+  let offered: Float32Array[] = [];
 
   const give = (payload: Float32Array): void => {
     const ours = payload.buffer instanceof SharedArrayBuffer && payload.length === elements;
@@ -33,10 +33,10 @@ export function payloadPool(elements: number): PayloadPool {
   return {
     take: () => free.pop() ?? new Float32Array(new SharedArrayBuffer(4 * elements)),
     give,
-    rest: (payload) => void resigned.push(payload),
+    rest: (payload) => void offered.push(payload),
     turn() {
       resting.forEach(give);
-      [resting, resigned] = [resigned, []];
+      [resting, offered] = [offered, []];
     },
   };
 }

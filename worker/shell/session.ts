@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
 import type * as grpc from '@grpc/grpc-js';
 import { architecture } from '../../shared/core/architecture.ts';
+import { payloadElements } from '../../shared/core/architecture-types.ts';
 import { asFailure, Failure, type FailureCode, type Remedy } from '../../shared/core/failures.ts';
 import type { Method } from '../../shared/core/method.ts';
 import type { Sample } from '../../shared/core/sample.ts';
@@ -530,7 +531,7 @@ async function prepareRun(
       if (now === null) throw new Failure('coordinator-unreachable', 'the coordinator is away');
       return now.fetchSample(sha256, bytesMax);
     }),
-    payloads: payloadPool(net.parameterCount + 2 * net.statisticCount),
+    payloads: payloadPool(payloadElements(net)),
     canary,
     loaded: {
       hash: '',

@@ -10,13 +10,13 @@ import {
   bucketCount,
   bucketSize,
   type NodeSource,
-  payloadElements,
   type ReduceTask,
   reduceStep,
   WorkerGone,
 } from '../../../coordinator/shell/reducer.ts';
 import type { Reduced } from '../../../coordinator/shell/step-arithmetic.ts';
 import { sha256Of } from '../../../shared/adapters/fingerprint.ts';
+import { payloadElements } from '../../../shared/core/architecture-types.ts';
 import { childrenOf, leavesOf, type NodeId, rootOf } from '../../../shared/core/tree.ts';
 import { bucketCredit, bucketElements } from '../../../shared/wire/limits.ts';
 import { bytesOf } from '../../../shared/wire/tensors.ts';

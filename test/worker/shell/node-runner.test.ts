@@ -1,6 +1,7 @@
 /** One lease computed: its leaves in tree order, their reports, and how it ends early. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { payloadElements } from '../../../shared/core/architecture-types.ts';
 import { initialStatistics, initialWeights } from '../../../shared/core/initialise.ts';
 import { rootOf } from '../../../shared/core/tree.ts';
 import type { LeafOutput } from '../../../shared/ports/compute.ts';
@@ -39,7 +40,7 @@ async function workWith(
   const method = methodWith(leaves);
   const compute = exactCompute(method, tinyModel, options);
   await compute.load(initialWeights(tinyModel, 1), initialStatistics(tinyModel));
-  const payloads = payloadPool(tinyModel.parameterCount + 2 * tinyModel.statisticCount);
+  const payloads = payloadPool(payloadElements(tinyModel));
   const { signal } = new AbortController();
   return { method, samples, compute, imageOf, payloads, signal };
 }
