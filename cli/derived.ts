@@ -6,6 +6,7 @@ import { architecture } from '../shared/core/architecture.ts';
 import { payloadElements } from '../shared/core/architecture-types.ts';
 import { type Config, totalStepsOf, trainingCount } from '../shared/core/config.ts';
 import { bucketCredit, bucketElements } from '../shared/wire/limits.ts';
+import { roundsWeights, weightLayout } from '../shared/core/weight-layout.ts';
 import { byName, encodeHeader } from '../shared/wire/safetensors.ts';
 import { bytes, count, epoch, plural } from '../shared/core/format.ts';
 
@@ -64,7 +65,8 @@ export function derive(config: Config, imageCount: number | null): Derived {
   const epochs = images === null || steps === null ? config.epochs : (steps * batch) / images;
   const state = floatBytes * (2 * parameterCount + statisticCount);
   const payload = floatBytes * payloadElements(network);
-  const weights = floatBytes * (parameterCount + statisticCount);
+  const { weightBytes, sentBytes, memoryBytes } = weightLayout(network, config.precision);
+  const rounded = roundsWeights(config.precision) ? 2 * weightBytes : 0;
   const busy = Math.min(workers, leaves);
   const checkpointBytes = checkpointBytesOf(config);
   const canvas = 2 * size;
@@ -76,12 +78,12 @@ export function derive(config: Config, imageCount: number | null): Derived {
     steps,
     epochs,
     microBatchesPerStep: leaves,
-    wireBytesPerStep: busy * payload + workers * weights,
+    wireBytesPerStep: busy * payload + workers * sentBytes,
     checkpointBytes,
     // The newest, that of step 0, one that is being written; two warm slots.
     diskBytes: (config.keepCheckpoints + 2) * checkpointBytes + 2 * (state + warmHeaderBytes),
-    coordinatorBytes: 2 * state + bucketCredit * bucketElements * floatBytes,
-    workerBytes: weights + 2 * payload + Math.min(decoded, pixelBytesMax),
+    coordinatorBytes: 2 * state + rounded + bucketCredit * bucketElements * floatBytes,
+    workerBytes: 2 * memoryBytes + 2 * payload + Math.min(decoded, pixelBytesMax),
   };
 }
 

@@ -16,6 +16,7 @@ import { encoderTensors } from '../shared/core/encoder-naming.ts';
 import { Failure } from '../shared/core/failures.ts';
 import type { Method, ModelName } from '../shared/core/method.ts';
 import type { Sample } from '../shared/core/sample.ts';
+import { heldWeights } from '../shared/core/weight-memory.ts';
 import type { Dataset } from '../shared/ports/dataset.ts';
 import { parseSamples } from '../shared/wire/samples.ts';
 import { computeEnvironment } from '../worker/compute/environment.ts';
@@ -128,7 +129,9 @@ export async function galleryFeatures(
   Object.assign(process.env, computeEnvironment(process.env, { precision }));
   const compute = await computeFor(backend, method);
   try {
-    await compute.load(network.weights, network.statistics);
+    const { weights, statistics } = network;
+    const net = architecture(method.model);
+    await compute.load(heldWeights(net, precision, weights, statistics));
     let said = performance.now();
     for (let first = 0; first < places.length; first += chunk) {
       signal.throwIfAborted();

@@ -158,7 +158,7 @@ function servedFrom(
     },
     samples,
     dataset,
-    model: modelState(net, copy, step),
+    model: modelState(net, copy, step, undefined, method.precision),
     early: earlyWeights(),
     meter: stepMeter(),
     door,

@@ -203,7 +203,8 @@ async function serve(
       ? null
       : await openLedger(join(folder, 'ledger.jsonl'), generation, run.identity, wrong);
   const recovered = await recover(folder, net, method.seed, ledger, review?.since);
-  const model = modelState(net, recovered.copy, recovered.step, recovered.hashes);
+  const { copy, step, hashes } = recovered;
+  const model = modelState(net, copy, step, hashes, method.precision);
   const early = earlyWeights();
   const context: RunContext = {
     folder,

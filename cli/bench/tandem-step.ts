@@ -15,6 +15,8 @@ import { uniform } from '../../shared/core/draws.ts';
 import { initialStatistics, initialWeights } from '../../shared/core/initialise.ts';
 import { methodOf, parseConfig } from '../../shared/core/config.ts';
 import { sgdStep } from '../../shared/core/update.ts';
+import { weightLayout } from '../../shared/core/weight-layout.ts';
+import { heldWeights, weightMemory } from '../../shared/core/weight-memory.ts';
 import type { LeafInput } from '../../shared/ports/compute.ts';
 import { matrixPeak } from '../../worker/compute/compiled/matrix-peak.ts';
 import { createCompute } from '../../worker/compute/compute.ts';
@@ -55,7 +57,9 @@ let momentum: Float32Array = new Float32Array(weights.length);
 let nextWeights: Float32Array = new Float32Array(weights.length);
 let nextMomentum: Float32Array = new Float32Array(weights.length);
 const statistics = initialStatistics(network);
-await compute.load(weights, statistics);
+const layout = weightLayout(network, method.precision);
+let [memory, free] = [weightMemory(layout), weightMemory(layout)];
+await load();
 const input = fixedInput();
 const into = new Float32Array(payloadElements(network));
 
@@ -74,6 +78,13 @@ function fixedInput(): LeafInput {
     ),
   ) as [LeafInput['view1'], LeafInput['view2']];
   return { pixels, view1, view2 };
+}
+
+/** What coordinator and worker do to new weights, but for the way between them. */
+async function load(): Promise<void> {
+  [memory, free] = [free, memory];
+  heldWeights(network, method.precision, weights, statistics, memory);
+  await compute.load(memory);
 }
 
 async function step(): Promise<Record<string, number>> {
@@ -95,7 +106,7 @@ async function step(): Promise<Record<string, number>> {
   });
   [weights, nextWeights] = [nextWeights, weights];
   [momentum, nextMomentum] = [nextMomentum, momentum];
-  await compute.load(weights, statistics);
+  await load();
   const ms = performance.now() - start;
   const { user, system } = process.cpuUsage(before);
   const cpuMs = (user + system) / 1000;

@@ -9,6 +9,7 @@
  * to.
  */
 import { bucketCredit, bucketElements } from '../../shared/wire/limits.ts';
+import { bytesOf } from '../../shared/wire/tensors.ts';
 import type { EarlyWeights } from './early-weights.ts';
 import type { ModelState } from './model-state.ts';
 import {
@@ -74,7 +75,9 @@ export function arithmetic(
   early: EarlyWeights,
   start: StartPerformer,
 ): Arithmetic {
+  const { architecture, precision } = model;
   const copies = [model.current, model.next] as const;
+  const sent = [model.sent.current, model.sent.next] as const;
   const memory = new SharedArrayBuffer(4 * bucketElements * slotCount);
   const slots = Array.from(
     { length: slotCount },
@@ -96,7 +99,7 @@ export function arithmetic(
   const take = (answer: Answer): void => {
     if (answer.kind === 'free') give(slots[answer.slot] as Slot);
     else if (answer.epoch !== epoch) return;
-    else if (answer.kind === 'made') early.made(answer.elements);
+    else if (answer.kind === 'made') early.made(answer.bytes);
     else {
       early.whole();
       finished?.resolve(answer.reduced);
@@ -113,7 +116,7 @@ export function arithmetic(
   const post = (command: Command): void => {
     if (broken !== null) throw broken;
     performer ??= start(
-      { architecture: model.architecture, copies, slots: slots.map(({ values }) => values) },
+      { architecture, precision, copies, sent, slots: slots.map(({ values }) => values) },
       take,
       failed,
     );
@@ -123,7 +126,7 @@ export function arithmetic(
   return {
     begin(step, factors) {
       epoch += 1;
-      early.begin(step, model.next);
+      early.begin(step, model.sent.next, bytesOf(model.next.statistics));
       post({ kind: 'begin', epoch, factors, from: model.current === copies[0] ? 0 : 1 });
     },
     take() {

@@ -76,12 +76,15 @@ export async function commitStep(
     context.review = null;
   }
   const { weights, momentum, statistics } = sealed;
-  swap(model, { weights, momentum, statistics });
+  swap(model, { weights, momentum, statistics }, task.reduced.sent);
   const committed = { ...committedEvent(context, sealed, task), ...context.meter.report() };
   await record(committed, 'all its micro-batches are summed');
   for (const link of context.links.values())
     link.send({
-      stepCommitted: { generation: plan.generation, step: task.step, weightsHash: weights },
+      stepCommitted: {
+        ...{ generation: plan.generation, step: task.step },
+        weightsHash: model.sent.hash,
+      },
     });
   readCurrent(model, warm(context, record));
 }

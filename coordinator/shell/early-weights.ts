@@ -7,14 +7,12 @@
  * costs bytes, and the hash over the whole decides (NUMERICS 7).
  */
 import { chunkBytes } from '../../shared/wire/limits.ts';
-import { bytesOf } from '../../shared/wire/tensors.ts';
-import type { ModelCopy } from './model-state.ts';
 
 export interface EarlyWeights {
   /** The reducer begins to write what this step will commit. */
-  begin(step: number, copy: ModelCopy): void;
-  /** So many elements of the weights are made, from the first on. */
-  made(elements: number): void;
+  begin(step: number, weights: Uint8Array, statistics: Uint8Array): void;
+  /** So many bytes of what is sent of the weights are made, from the first on. */
+  made(bytes: number): void;
   /** The running statistics are made too: that was all. */
   whole(): void;
   /** What was made is thrown away and will be made again. */
@@ -28,8 +26,8 @@ export interface EarlyWeights {
 
 export function earlyWeights(): EarlyWeights {
   let step = -1;
-  let copy: ModelCopy | null = null;
-  let elements = 0;
+  let making: { weights: Uint8Array; statistics: Uint8Array } | null = null;
+  let bytes = 0;
   let complete = false;
   const waiting = new Set<() => void>();
 
@@ -46,20 +44,21 @@ export function earlyWeights(): EarlyWeights {
       waiting.add(go);
       signal.addEventListener('abort', go);
     });
-  const piece = ({ weights, statistics }: ModelCopy, offset: number): Uint8Array | null => {
-    if (offset < 4 * elements)
-      return bytesOf(weights.subarray(0, elements)).subarray(offset, offset + chunkBytes);
-    const at = offset - weights.byteLength;
-    return complete && at >= 0 ? bytesOf(statistics).subarray(at, at + chunkBytes) : null;
+  const piece = (offset: number): Uint8Array | null => {
+    if (making === null) return null;
+    const { weights, statistics } = making;
+    if (offset < bytes) return weights.subarray(offset, Math.min(bytes, offset + chunkBytes));
+    const at = offset - weights.length;
+    return complete && at >= 0 ? statistics.subarray(at, at + chunkBytes) : null;
   };
 
   return {
-    begin(opened, into) {
-      [step, copy, elements, complete] = [opened, into, 0, false];
+    begin(opened, weights, statistics) {
+      [step, making, bytes, complete] = [opened, { weights, statistics }, 0, false];
       wake();
     },
     made(count) {
-      elements = count;
+      bytes = count;
       wake();
     },
     whole() {
@@ -67,12 +66,12 @@ export function earlyWeights(): EarlyWeights {
       wake();
     },
     drop() {
-      [step, copy] = [-1, null];
+      [step, making] = [-1, null];
       wake();
     },
     async next(wanted, offset, signal) {
       while (!signal.aborted && wanted >= step) {
-        const found = wanted === step && copy !== null ? piece(copy, offset) : null;
+        const found = wanted === step ? piece(offset) : null;
         if (found !== null) return found;
         await more(signal);
       }

@@ -8,8 +8,10 @@
 import { createHash } from 'node:crypto';
 import type { Architecture } from '../../shared/core/architecture-types.ts';
 import { initialStatistics, initialWeights } from '../../shared/core/initialise.ts';
+import type { Precision } from '../../shared/core/method.ts';
 import { sha256Of } from '../../shared/adapters/fingerprint.ts';
 import { bytesOf } from '../../shared/wire/tensors.ts';
+import { type SentWeights, sentWeights } from './sent-weights.ts';
 
 export interface ModelCopy {
   weights: Float32Array;
@@ -29,6 +31,8 @@ export interface ModelState {
   next: ModelCopy;
   /** Of the current copy. */
   hashes: StateHashes;
+  precision: Precision;
+  sent: SentWeights;
   /** Steps committed. */
   step: number;
   /** Writers that still read a copy; the copy must not be written before they end. */
@@ -80,12 +84,17 @@ export function modelState(
   copy: ModelCopy,
   step: number,
   hashes: StateHashes = hashesOf(copy),
+  precision: Precision = 'f32',
 ): ModelState {
+  const next = emptyCopy(architecture);
+  const weights = { current: copy.weights, next: next.weights };
   return {
     architecture,
     current: copy,
-    next: emptyCopy(architecture),
+    next,
     hashes,
+    precision,
+    sent: sentWeights(architecture, precision, weights, hashes.weights),
     step,
     readers: new Map(),
   };
@@ -104,9 +113,10 @@ export async function nextIsFree(model: ModelState): Promise<void> {
   model.readers.delete(model.next);
 }
 
-/** The second copy becomes the current one. */
-export function swap(model: ModelState, hashes: StateHashes): void {
+/** The second copy becomes the current one; `sent`: the hash of what workers are sent of it. */
+export function swap(model: ModelState, hashes: StateHashes, sent: string): void {
   [model.current, model.next] = [model.next, model.current];
+  model.sent = { current: model.sent.next, next: model.sent.current, hash: sent };
   model.hashes = hashes;
   model.step += 1;
 }

@@ -162,7 +162,7 @@ export function startRunLoop(
             level: effect.node.level,
             index: effect.node.index,
             attempt: effect.attempt,
-            weightsHash: model.hashes.weights,
+            weightsHash: model.sent.hash,
             gray: effect.gray,
           },
         });

@@ -7,14 +7,16 @@
  * finished before the next. Nothing here waits or knows of workers.
  */
 import { createHash, type Hash } from 'node:crypto';
-import type { Architecture, TensorSpec } from '../../shared/core/architecture-types.ts';
-import type { LearningRates } from '../../shared/core/schedule.ts';
+import type { Architecture } from '../../shared/core/architecture-types.ts';
+import type { Precision } from '../../shared/core/method.ts';
+import { type LearningRates, rateSegments } from '../../shared/core/schedule.ts';
 import { addInto, scaleRoot } from '../../shared/core/tree.ts';
 import { sgdStep, updateStatistics } from '../../shared/core/update.ts';
 import { sha256Of } from '../../shared/adapters/fingerprint.ts';
 import { bucketElements } from '../../shared/wire/limits.ts';
 import { bytesOf } from '../../shared/wire/tensors.ts';
 import type { ModelCopy, StateHashes } from './model-state.ts';
+import { type Sending, sending } from './sent-weights.ts';
 
 export interface StepFactors {
   /** S */
@@ -26,6 +28,8 @@ export interface StepFactors {
 
 export interface Reduced extends StateHashes {
   gradient: string;
+  /** Of what workers are sent of the weights. */
+  sent: string;
 }
 
 export type Command =
@@ -44,13 +48,16 @@ export type Command =
 
 export type Answer =
   | { kind: 'free'; slot: number }
-  /** So many elements of the weights are made. */
-  | { kind: 'made'; epoch: number; elements: number }
+  /** So many bytes of what is sent of the weights are made. */
+  | { kind: 'made'; epoch: number; bytes: number }
   | { kind: 'finished'; epoch: number; reduced: Reduced };
 
 export interface Shared {
   architecture: Architecture;
+  precision: Precision;
   copies: readonly [ModelCopy, ModelCopy];
+  /** What is sent of the weights of each copy; in f32 their own memory. */
+  sent: readonly [Uint8Array, Uint8Array];
   /** Memory of one bucket each. */
   slots: readonly Float32Array[];
 }
@@ -60,6 +67,7 @@ interface Open {
   factors: StepFactors;
   current: ModelCopy;
   next: ModelCopy;
+  sending: Sending;
   gradient: Hash;
   weights: Hash;
   momentum: Hash;
@@ -68,7 +76,7 @@ interface Open {
 }
 
 export function stepArithmetic(shared: Shared, answer: (answer: Answer) => void) {
-  const { architecture, copies, slots } = shared;
+  const { architecture, precision, copies, slots } = shared;
   const { parameterCount, statisticCount } = architecture;
   const segments = rateSegments(architecture);
   const stack: { slot: number; values: Float32Array }[] = [];
@@ -107,7 +115,8 @@ export function stepArithmetic(shared: Shared, answer: (answer: Answer) => void)
       });
     }
     if (first < end) {
-      answer({ kind: 'made', epoch: step.epoch, elements: end });
+      const bytes = step.sending.made(next.weights, first, end);
+      answer({ kind: 'made', epoch: step.epoch, bytes });
       step.gradient.update(bytesOf(root.subarray(0, end - first)));
       step.weights.update(bytesOf(next.weights.subarray(first, end)));
       step.momentum.update(bytesOf(next.momentum.subarray(first, end)));
@@ -125,9 +134,11 @@ export function stepArithmetic(shared: Shared, answer: (answer: Answer) => void)
       next: next.statistics,
     });
     // Copies: a worker lost between the last bucket and the seal has all this asked for again.
+    const weights = hashes.weights.copy().digest('hex');
     const reduced = {
       gradient: hashes.gradient.copy().digest('hex'),
-      weights: hashes.weights.copy().digest('hex'),
+      weights,
+      sent: hashes.sending.digest() ?? weights,
       momentum: hashes.momentum.copy().digest('hex'),
       statistics: sha256Of(bytesOf(next.statistics)),
     };
@@ -137,9 +148,11 @@ export function stepArithmetic(shared: Shared, answer: (answer: Answer) => void)
   return (command: Command): void => {
     if (command.kind === 'begin') {
       const { epoch, factors, from } = command;
+      const to = from === 0 ? 1 : 0;
       clear();
       open = {
-        ...{ epoch, factors, current: copies[from], next: copies[from === 0 ? 1 : 0] },
+        ...{ epoch, factors, current: copies[from], next: copies[to] },
+        sending: sending(architecture, precision, shared.sent[to]),
         gradient: createHash('sha256'),
         weights: createHash('sha256'),
         momentum: createHash('sha256'),
@@ -181,20 +194,4 @@ export function stepArithmetic(shared: Shared, answer: (answer: Answer) => void)
         return command satisfies never;
     }
   };
-}
-
-/** Ranges of parameters with one learning rate: the predictor's is constant (SimSiam, 4.2). */
-function rateSegments({ parameters, parameterCount }: Architecture) {
-  const predictor = parameters.filter((p: TensorSpec) => p.name.startsWith('predictor.'));
-  const from = predictor[0]?.offset ?? parameterCount;
-  const last = predictor.at(-1);
-  const to = last ? last.offset + last.length : parameterCount;
-  const segment = (rate: keyof LearningRates, start: number, end: number) => ({
-    ...{ rate, from: start, to: end },
-  });
-  return [
-    segment('base', 0, from),
-    segment('predictor', from, to),
-    segment('base', to, parameterCount),
-  ];
 }

@@ -263,7 +263,7 @@ function takeReady(context: Served, loop: RunLoop, worker: string, ready: ReadyM
   const { model, plan } = context;
   const held = ready.held
     .slice(0, plan.leaves)
-    .filter((node) => node.step === model.step && node.weightsHash === model.hashes.weights)
+    .filter((node) => node.step === model.step && node.weightsHash === model.sent.hash)
     .filter(({ leaves }) => leaves.every((r) => isHash(r.inputHash) && isHash(r.leafHash)))
     .map(({ level, index, leaves }) => ({ node: { level, index }, leaves }));
   const { description, graph } = ready;
@@ -337,15 +337,15 @@ const stale = () => refusal('stale-generation', 'these weights are not current a
 
 async function* pullWeights(context: Served, weightsHash: string): AsyncGenerator<WeightsChunk> {
   const { model } = context;
-  if (weightsHash !== model.hashes.weights) throw stale();
-  const copy = model.current;
+  if (weightsHash !== model.sent.hash) throw stale();
+  const parts = [model.sent.current, bytesOf(model.current.statistics)];
   let offset = 0;
   context.meter.pulling(1);
   try {
-    for (const part of [bytesOf(copy.weights), bytesOf(copy.statistics)]) {
+    for (const part of parts) {
       for (let at = 0; at < part.length; at += chunkBytes) {
         const data = part.subarray(at, at + chunkBytes);
-        if (model.hashes.weights !== weightsHash) throw stale();
+        if (model.sent.hash !== weightsHash) throw stale();
         yield { offset, data, crc32: crc32(data) };
         offset += data.length;
       }
@@ -365,7 +365,7 @@ async function* followWeights(
   if (step !== model.step && step !== model.step - 1) throw stale();
   const gone = new AbortController();
   for (const end of ['cancelled', 'close', 'error']) call.on(end, () => gone.abort());
-  const whole = model.current.weights.byteLength + model.current.statistics.byteLength;
+  const whole = model.sent.current.length + model.current.statistics.byteLength;
   for (let offset = 0; offset < whole; ) {
     const data = await early.next(step, offset, gone.signal);
     if (data === null) throw stale();

@@ -49,7 +49,7 @@ export function tellWorker(served: Served, effect: Effect, step: number): boolea
         surveyLease: {
           ...{ generation: plan.generation, step: model.step, work, chunk, gray },
           chunkSize: surveyChunk,
-          weightsHash: model.hashes.weights,
+          weightsHash: model.sent.hash,
           statisticsHash: sha256Of(bytesOf(model.current.statistics)),
         },
       });

@@ -5,6 +5,7 @@
  * steps ((t + 1) / W), then a cosine from step W down to 0 at step T, per step. The predictor keeps
  * the peak throughout (SimSiam, section 4.1).
  */
+import type { Architecture } from './architecture-types.ts';
 import { cos } from './exact.ts';
 import type { Method } from './method.ts';
 
@@ -28,4 +29,24 @@ export function learningRates(method: ScheduleMethod, step: number): LearningRat
   const done = (step - warmupSteps) / (totalSteps - warmupSteps);
   const factor = 0.5 * (1 + cos(3.141592653589793 * done));
   return { base: Math.fround(peak * factor), predictor: peak };
+}
+
+export interface RateSegment {
+  rate: keyof LearningRates;
+  /** Elements [from, to) of the flat parameters. */
+  from: number;
+  to: number;
+}
+
+/** Ranges of parameters with one learning rate; some may be empty. */
+export function rateSegments({ parameters, parameterCount }: Architecture): RateSegment[] {
+  const predictor = parameters.filter(({ name }) => name.startsWith('predictor.'));
+  const from = predictor[0]?.offset ?? parameterCount;
+  const last = predictor.at(-1);
+  const to = last ? last.offset + last.length : parameterCount;
+  return [
+    { rate: 'base', from: 0, to: from },
+    { rate: 'predictor', from, to },
+    { rate: 'base', from: to, to: parameterCount },
+  ];
 }

@@ -5,6 +5,7 @@
  * implementation (TensorFlow, wasm) passes the same contract and parity suites.
  */
 import type { ViewInput } from '../core/view.ts';
+import type { WeightMemory } from '../core/weight-memory.ts';
 
 export interface DeviceDescription {
   backend: 'tensorflow' | 'wasm';
@@ -44,8 +45,11 @@ export interface LeafOutput {
 
 export interface Compute {
   describe(): DeviceDescription;
-  /** Takes the flat weights and running statistics; both may be reused by the caller afterwards. */
-  load(weights: Float32Array, statistics: Float32Array): Promise<void>;
+  /**
+   * Weights and running statistics, laid out for the method's precision (shared/core/weight-layout).
+   * They may be used where they lie: the memory stays as it is until the next `load` has resolved.
+   */
+  load(memory: WeightMemory): Promise<void>;
   /**
    * Training leaf: forward and backward of both views. Running statistics are not touched. The payload
    * is written to `into` where that is given.

@@ -20,6 +20,8 @@ import { type ControlStream, WorkerLink } from '../../coordinator/shell/worker-l
 import { dial } from '../../shared/adapters/dial.ts';
 import { TrainingService, tunedServer } from '../../shared/adapters/grpc.ts';
 import type { Architecture } from '../../shared/core/architecture-types.ts';
+import { weightLayout } from '../../shared/core/weight-layout.ts';
+import { weightMemory } from '../../shared/core/weight-memory.ts';
 import { bucketCredit, bucketElements } from '../../shared/wire/limits.ts';
 import type { ConverseRequest } from '../../shared/wire/messages.ts';
 import { bytesOf } from '../../shared/wire/tensors.ts';
@@ -236,7 +238,8 @@ function openRaw(name: string, port: number, node: Float32Array): Promise<void> 
 
 function workerRole(): void {
   const node = payload();
-  const into = { weights: new Float32Array(elements), statistics: new Float32Array(0) };
+  const layout = weightLayout(flat, 'f32');
+  const into = { layout, memory: weightMemory(layout) };
   const weightsHash = createHash('sha256').update(bytesOf(node)).digest('hex');
   const transports = new Map<string, Transport>();
   serve(async (command) => {

@@ -11,14 +11,13 @@ import { type ComputeOptions, createCompute } from '../../worker/compute/compute
 import { tf } from '../../worker/compute/tfjs.ts';
 import {
   tinyArchitecture as architecture,
-  firstStatistics,
   leafInput,
-  livelyWeights,
   method,
   microBatch,
   plan,
   size,
   skipReason,
+  lively,
 } from '../worker/compute/tiny.ts';
 
 export interface Implementation {
@@ -70,25 +69,24 @@ export function computeContract(implementation: Implementation): void {
     });
 
     test('the same leaf has the same bits, whatever came between', async () => {
-      await compute.load(livelyWeights(), firstStatistics());
+      await compute.load(lively());
       const first = await compute.leaf(leafInput(1));
       await compute.leaf(leafInput(2));
       await compute.features(leafInput(3).pixels, leafInput(3).view1);
-      await compute.load(livelyWeights(architecture, 5), firstStatistics());
+      await compute.load(lively(architecture, 5));
       await compute.leaf(leafInput(1));
-      await compute.load(livelyWeights(), firstStatistics());
+      await compute.load(lively());
       assert.equal(bitsOf(await compute.leaf(leafInput(1))), bitsOf(first));
     });
 
-    test('what was passed in may be overwritten at once', async () => {
-      const weights = livelyWeights();
-      const statistics = firstStatistics();
-      await compute.load(weights, statistics);
+    test('a leaf may be overwritten at once, weights once others are loaded', async () => {
+      const [before, now] = [lively(architecture, 5), lively()];
+      await compute.load(before);
+      await compute.load(now);
+      before.fill(7);
       const input = leafInput(4);
       const first = await compute.leaf(input);
       const bits = bitsOf(first);
-      weights.fill(0.5);
-      statistics.fill(2);
       input.pixels.fill(7);
       input.view1.rows.fill(0.1);
       assert.equal(bitsOf(first), bits);
@@ -141,7 +139,7 @@ export function computeContract(implementation: Implementation): void {
     });
 
     test('moments are those of the backbone in a training leaf, 0 for the heads', async () => {
-      await compute.load(livelyWeights(), firstStatistics());
+      await compute.load(lively());
       const input = leafInput(9);
       const moments = await compute.moments(input.pixels, input.view1);
       const { payload } = await compute.leaf(input);
@@ -168,7 +166,7 @@ export function computeContract(implementation: Implementation): void {
     test('leaves leave no tensor behind, and closing frees the rest', async () => {
       const fresh = await computeOf(implementation);
       const before = tf.memory().numTensors;
-      await fresh.load(livelyWeights(), firstStatistics());
+      await fresh.load(lively());
       await fresh.leaf(leafInput());
       const held = tf.memory().numTensors;
       for (let step = 0; step < 3; step++) {

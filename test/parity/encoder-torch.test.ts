@@ -16,6 +16,7 @@ import { openSafetensors } from '../../shared/adapters/safetensors-file.ts';
 import { architecture } from '../../shared/core/architecture.ts';
 import { centreInput } from '../../shared/core/augment-matrices.ts';
 import type { Method, ModelName } from '../../shared/core/method.ts';
+import { heldWeights } from '../../shared/core/weight-memory.ts';
 import { byName, encodeHeader } from '../../shared/wire/safetensors.ts';
 import { bytesOf } from '../../shared/wire/tensors.ts';
 import { createCompute } from '../../worker/compute/compute.ts';
@@ -79,7 +80,7 @@ async function featuresOf(one: Case, weights: Float32Array, statistics: Float32A
     method: method(one),
     architecture: architecture(one.model),
   });
-  await compute.load(weights, statistics);
+  await compute.load(heldWeights(architecture(one.model), 'f32', weights, statistics));
   const found = await compute.features(Uint8Array.from(pixels), centreInput(method(one), images));
   await compute.close();
   return found;

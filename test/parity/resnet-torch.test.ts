@@ -12,6 +12,7 @@ import type { TensorSpec } from '../../shared/core/architecture-types.ts';
 import { initialStatistics } from '../../shared/core/initialise.ts';
 import type { Method, ModelName } from '../../shared/core/method.ts';
 import { sgdStep } from '../../shared/core/update.ts';
+import { heldWeights } from '../../shared/core/weight-memory.ts';
 import { createCompute } from '../../worker/compute/compute.ts';
 import { cpuFlags, precisionRefusal } from '../../worker/compute/precision.ts';
 import { skipReason } from '../worker/compute/tiny.ts';
@@ -101,7 +102,8 @@ async function train(one: Case, precision: 'f32' | 'bf16'): Promise<Trained> {
   const losses: number[] = [];
   let payload = new Float32Array();
   for (let step = 0; step < fixture.steps; step++) {
-    await compute.load(weights, initialStatistics(network));
+    const statistics = initialStatistics(network);
+    await compute.load(heldWeights(network, precision, weights, statistics));
     const leaf = await compute.leaf(hashedViews(microBatch, size));
     losses.push(leaf.loss);
     if (step === 0) payload = leaf.payload as typeof payload;

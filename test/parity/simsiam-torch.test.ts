@@ -8,6 +8,7 @@ import { architectureOf, type NetworkPlan } from '../../shared/core/architecture
 import type { TensorSpec } from '../../shared/core/architecture-types.ts';
 import type { Method } from '../../shared/core/method.ts';
 import type { ViewInput } from '../../shared/core/view.ts';
+import { heldWeights } from '../../shared/core/weight-memory.ts';
 import { createCompute } from '../../worker/compute/compute.ts';
 import { backends, skipReason } from '../worker/compute/tiny.ts';
 
@@ -47,7 +48,8 @@ for (const backend of backends) {
         } as Method;
         const compute = await createCompute({ backend, method, architecture, plan });
         const weights = flatten(architecture.parameters, weightValues);
-        await compute.load(weights, flatten(architecture.statistics, statisticValues));
+        const statistics = flatten(architecture.statistics, statisticValues);
+        await compute.load(heldWeights(architecture, 'f32', weights, statistics));
 
         const input = sideBySide(m, size);
         const { payload, loss, std } = await compute.leaf(input);

@@ -9,6 +9,7 @@ import { methodOf } from '../../shared/core/method-of.ts';
 import type { Compute, LeafInput } from '../../shared/ports/compute.ts';
 import { runSession } from '../../worker/shell/session.ts';
 import type { Dice } from '../support/draws.ts';
+import { flatIn } from '../support/held-weights.ts';
 import { type Checkers, runFolder, watch } from './checkers.ts';
 import { cutPower, find } from './disk.ts';
 import { faultsFor } from './faults.ts';
@@ -16,7 +17,7 @@ import { busy } from './machine.ts';
 import { beginNetwork, network } from './network.ts';
 import { type Expected, expectedRun } from './oracle.ts';
 import type { Scenario } from './scenario.ts';
-import { tinyLeaf } from './tiny.ts';
+import { tinyArchitecture, tinyLeaf } from './tiny.ts';
 import type { TinyInput } from './tiny.ts';
 import { beginDisk, machine } from './twins/fs-promises.ts';
 import { parts } from './twins/parts.ts';
@@ -340,8 +341,8 @@ function tinyCompute(process: Process, cluster: Cluster, index: number): Compute
   const { evenPace, flips } = scenario;
   const leafMs = scenario.leafMs[index] ?? 1;
   const { compute: dice } = world.dice;
-  let weights = new Float32Array(0);
-  let statistics = new Float32Array(0);
+  let weights: Float32Array = new Float32Array(0);
+  let statistics: Float32Array = weights;
   return {
     describe: () => ({
       backend: 'wasm',
@@ -350,9 +351,8 @@ function tinyCompute(process: Process, cluster: Cluster, index: number): Compute
       intraOpThreads: 1,
       interOpThreads: 1,
     }),
-    async load(given, also) {
-      weights = given.slice();
-      statistics = also.slice();
+    async load(memory) {
+      ({ weights, statistics } = flatIn(tinyArchitecture, memory));
     },
     async leaf(input: LeafInput) {
       const output = tinyLeaf(weights, statistics, input as unknown as TinyInput);

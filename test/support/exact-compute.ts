@@ -9,6 +9,7 @@
 import type { Architecture } from '../../shared/core/architecture-types.ts';
 import type { Method } from '../../shared/core/method.ts';
 import type { ViewInput } from '../../shared/core/view.ts';
+import { flatIn } from './held-weights.ts';
 import type { Compute, LeafInput, LeafOutput } from '../../shared/ports/compute.ts';
 
 const f = Math.fround;
@@ -74,7 +75,7 @@ export function exactCompute(
 ): ExactCompute {
   const { canvas, size } = method;
   const { parameterCount, statisticCount, outputWidth, featureWidth } = architecture;
-  let weights = new Float32Array(parameterCount);
+  let weights: Float32Array = new Float32Array(parameterCount);
   let leaves = 0;
 
   function side(pixels: Uint8Array, view: ViewInput) {
@@ -114,8 +115,8 @@ export function exactCompute(
       intraOpThreads: 1,
       interOpThreads: 1,
     }),
-    async load(given) {
-      weights = Float32Array.from(given);
+    async load(memory) {
+      ({ weights } = flatIn(architecture, memory));
     },
     async leaf(input, into) {
       const number = leaves;

@@ -4,6 +4,7 @@
 import type { NetworkPlan } from '../../shared/core/architecture.ts';
 import { type Architecture, payloadElements } from '../../shared/core/architecture-types.ts';
 import { Failure } from '../../shared/core/failures.ts';
+import type { WeightLayout } from '../../shared/core/weight-layout.ts';
 import type { Objective } from './objective.ts';
 
 /** One network, one objective. */
@@ -11,6 +12,8 @@ export interface Program {
   architecture: Architecture;
   plan: NetworkPlan;
   objective: Objective;
+  /** How weights lie in memory. */
+  layout: WeightLayout;
 }
 
 export function expectLoaded(parameters: { size: number }): void {
@@ -37,7 +40,7 @@ export function payloadFor(architecture: Architecture, into: Float32Array | unde
   return into ?? new Float32Array(elements);
 }
 
-export function expectLength(what: string, values: Float32Array, expected: number): void {
+export function expectLength(what: string, values: { length: number }, expected: number): void {
   if (values.length === expected) return;
   throw new Failure(
     'internal',

@@ -8,6 +8,7 @@ import { type NetworkPlan, networkPlan } from '../../shared/core/architecture.ts
 import type { Architecture } from '../../shared/core/architecture-types.ts';
 import { Failure } from '../../shared/core/failures.ts';
 import type { Backend, Method } from '../../shared/core/method.ts';
+import { weightLayout } from '../../shared/core/weight-layout.ts';
 import type { Compute } from '../../shared/ports/compute.ts';
 import { useTensorflow } from './backend-tensorflow.ts';
 import { useWasm } from './backend-wasm.ts';
@@ -39,7 +40,12 @@ export async function createCompute(options: ComputeOptions): Promise<Compute> {
   const { backend, method, architecture } = options;
   const mode = options.mode ?? (backend === 'tensorflow' ? 'compiled' : 'eager');
   const plan = options.plan ?? networkPlan(method.model, method.classes?.length);
-  const program = { architecture, plan, objective: options.objective ?? objectiveOf(method, plan) };
+  const program = {
+    architecture,
+    plan,
+    objective: options.objective ?? objectiveOf(method, plan),
+    layout: weightLayout(architecture, method.precision),
+  };
   if (mode === 'compiled' && backend === 'wasm') {
     throw new Failure(
       'backend-missing',

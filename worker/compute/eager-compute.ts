@@ -5,7 +5,8 @@
  * leaves and nothing else; every leaf frees what it made, so memory is the same after the
  * thousandth as after the first.
  */
-import type { TensorSpec } from '../../shared/core/architecture-types.ts';
+import type { PlacedTensor } from '../../shared/core/weight-layout.ts';
+import { tensorBytes, type WeightMemory } from '../../shared/core/weight-memory.ts';
 import type {
   Compute,
   DeviceDescription,
@@ -25,20 +26,19 @@ import { inferFeatures, inferMoments, networkInput, trainingStep } from './step.
 import { type Tensor, type Tensor1D, type Tensor4D, tf } from './tfjs.ts';
 
 export function eagerCompute(device: DeviceDescription, program: Program): Compute {
-  const { architecture, plan } = program;
+  const { architecture, layout, plan } = program;
   let parameters: Tensors = new Map();
   let statistics: Tensors = new Map();
 
   return {
     describe: () => device,
 
-    async load(weights, runningStatistics) {
-      expectLength('weights', weights, architecture.parameterCount);
-      expectLength('running statistics', runningStatistics, architecture.statisticCount);
+    async load(memory) {
+      expectLength('bytes of weights', memory, layout.memoryBytes);
       dispose(parameters);
       dispose(statistics);
-      parameters = unflatten(architecture.parameters, weights);
-      statistics = unflatten(architecture.statistics, runningStatistics);
+      parameters = tensorsIn(memory, layout.parameters);
+      statistics = tensorsIn(memory, layout.statistics);
     },
 
     async leaf(input, into) {
@@ -127,12 +127,13 @@ function valueOf(scalar: Tensor): number {
   return scalar.dataSync<'float32'>()[0] ?? Number.NaN;
 }
 
-function unflatten(specs: readonly TensorSpec[], values: Float32Array): Tensors {
+/** float32 each: what else there is has no eager step. */
+function tensorsIn(memory: WeightMemory, placed: readonly PlacedTensor[]): Tensors {
   const tensors = new Map<string, Tensor>();
-  for (const { name, shape, offset, length } of specs) {
+  for (const tensor of placed) {
     // A copy: backends may read the values later than now.
-    const own = values.slice(offset, offset + length);
-    tensors.set(name, tf.tensor(own, [...shape], 'float32'));
+    const own = new Float32Array(tensorBytes(memory, tensor).slice().buffer);
+    tensors.set(tensor.name, tf.tensor(own, [...tensor.shape], 'float32'));
   }
   return tensors;
 }

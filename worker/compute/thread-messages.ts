@@ -4,12 +4,13 @@
  */
 import type { FailureCode } from '../../shared/core/failures.ts';
 import type { ViewInput } from '../../shared/core/view.ts';
+import type { WeightMemory } from '../../shared/core/weight-memory.ts';
 import type { DeviceDescription, LeafInput, LeafOutput } from '../../shared/ports/compute.ts';
 import type { ComputeOptions } from './compute.ts';
 
 export type Call =
   | { kind: 'create'; options: Omit<ComputeOptions, 'objective'> }
-  | { kind: 'load'; weights: Float32Array; statistics: Float32Array }
+  | { kind: 'load'; memory: WeightMemory }
   | { kind: 'leaf'; input: LeafInput; into: Float32Array | undefined }
   | { kind: 'features'; pixels: Uint8Array; view: ViewInput }
   | { kind: 'moments'; pixels: Uint8Array; view: ViewInput }

@@ -37,7 +37,7 @@ async function run(call: Call): Promise<Answer> {
   if (compute === undefined) throw new Failure('internal', `${call.kind} came before create`);
   switch (call.kind) {
     case 'load':
-      await compute.load(call.weights, call.statistics);
+      await compute.load(call.memory);
       return { kind: 'done' };
     case 'leaf':
       return { kind: 'leaf', output: await compute.leaf(call.input, call.into) };

@@ -3,8 +3,8 @@
  *
  * One such thread a process: TensorFlow's addon cannot be loaded in a second one. Weights and
  * results cross as memory, not as messages: what lies in a SharedArrayBuffer is read and written in
- * place (other weights are copied once, so the caller keeps what it passed; a payload in memory of the
- * thread's own is transferred back; `into` has to be shared). A thread that dies rejects what it owed with `compute-failed`.
+ * place (a payload in memory of the thread's own is transferred back; weights and `into` have to be
+ * shared). A thread that dies rejects what it owed with `compute-failed`.
  */
 import { Worker } from 'node:worker_threads';
 import { Failure } from '../../shared/core/failures.ts';
@@ -59,8 +59,8 @@ export async function threadedCompute(options: ThreadedOptions): Promise<Compute
   const device = await described(ask({ kind: 'create', options }), thread);
   return {
     describe: () => device,
-    async load(weights, statistics) {
-      await ask({ kind: 'load', weights, statistics });
+    async load(memory) {
+      await ask({ kind: 'load', memory });
     },
     async leaf(input, into) {
       const answer = await ask({ kind: 'leaf', input, into });

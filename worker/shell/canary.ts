@@ -11,6 +11,7 @@ import { fillUniform } from '../../shared/core/draws.ts';
 import { initialStatistics, initialWeights } from '../../shared/core/initialise.ts';
 import type { Method } from '../../shared/core/method.ts';
 import { addInto, scaleRoot } from '../../shared/core/tree.ts';
+import { heldWeights, type WeightMemory } from '../../shared/core/weight-memory.ts';
 import type { Compute } from '../../shared/ports/compute.ts';
 import { bytesOf } from '../../shared/wire/tensors.ts';
 import { canaryImage } from './canary-image.ts';
@@ -32,11 +33,15 @@ export interface Canary {
   graph: string;
 }
 
-/** Tensors stay loaded with the canary's weights: load the run's before the first lease. */
+/**
+ * Tensors stay loaded with the canary's weights, in `memory` where that is given: load the run's
+ * before the first lease.
+ */
 export async function runCanary(
   method: Method,
   architecture: Architecture,
   compute: Compute,
+  memory?: WeightMemory,
 ): Promise<Canary> {
   const { microBatch, canvas, augmentation } = method;
   const decoded = await decodeImage(canaryImage, 16);
@@ -59,7 +64,8 @@ export async function runCanary(
   addInto(sum, weights.subarray(1, 65_537));
   scaleRoot(sum, 3);
   const pixels = canaryPixels(microBatch * canvas * canvas * 3);
-  await compute.load(weights, initialStatistics(architecture));
+  const statistics = initialStatistics(architecture);
+  await compute.load(heldWeights(architecture, method.precision, weights, statistics, memory));
   const classes = method.classes?.length;
   const output = await compute.leaf({
     ...{ pixels, view1, view2 },

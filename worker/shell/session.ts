@@ -12,11 +12,12 @@ import { asFailure, Failure, type FailureCode, type Remedy } from '../../shared/
 import type { Method } from '../../shared/core/method.ts';
 import type { Sample } from '../../shared/core/sample.ts';
 import { unreachable } from '../../shared/core/unreachable.ts';
+import { type WeightLayout, weightLayout } from '../../shared/core/weight-layout.ts';
+import { type WeightMemory, weightMemory } from '../../shared/core/weight-memory.ts';
 import type { Compute } from '../../shared/ports/compute.ts';
 import type { Dataset } from '../../shared/ports/dataset.ts';
 import { type ClientSecurity, type Dialled, dial } from '../../shared/adapters/dial.ts';
 import { protoOldest, protoVersion } from '../../shared/wire/limits.ts';
-import { sha256Of } from '../../shared/adapters/fingerprint.ts';
 import type { ConverseRequest, ConverseResponse } from '../../shared/wire/messages.ts';
 import { bytesOf } from '../../shared/wire/tensors.ts';
 import { beginConversation, converse } from '../core/conversation.ts';
@@ -33,10 +34,11 @@ import { prepareSurvey } from './leaf-input.ts';
 import { type FinishedNode, type RunningNode, runNode } from './node-runner.ts';
 import { type PayloadPool, payloadPool } from './payload-pool.ts';
 import {
-  type LoadedWeights,
+  type SentHashes,
   openTransport,
   type Transport,
   type WeightsAhead,
+  type WeightsTarget,
 } from './transport.ts';
 import { turnedAwayBy } from './turned-away.ts';
 
@@ -84,8 +86,11 @@ interface Prepared {
   images: ImageSource;
   payloads: PayloadPool;
   canary: Canary;
-  /** Hashes: of what the compute has; the vectors are free for the next while it computes. */
-  loaded: LoadedWeights & { hash: string; statisticsHash: string };
+  layout: WeightLayout;
+  /** Where the compute finds its weights, and where the next are put meanwhile. */
+  memories: { held: WeightMemory; free: WeightMemory };
+  /** Of what the compute has; empty while it has nothing of use. */
+  loaded: SentHashes;
 }
 
 /** A line for people; without a level it is a warning. */
@@ -396,37 +401,39 @@ export function runSession(options: SessionOptions): Promise<boolean> {
 
     /** `statistics`: their hash, where they matter too; training uses those of the micro-batch. */
     async function ensureWeights(run: Prepared, hash: string, statistics = ''): Promise<void> {
-      const same = statistics === '' || run.loaded.statisticsHash === statistics;
-      if (run.loaded.hash === hash && same) return;
-      run.loaded.hash = '';
-      if ((await arrivedAhead()) !== hash) {
+      const same = statistics === '' || run.loaded.statistics === statistics;
+      if (run.loaded.weights === hash && same) return;
+      let sent = await arrivedAhead();
+      if (sent?.weights !== hash) {
         if (transport === null)
           throw new Failure('coordinator-unreachable', 'the coordinator is away');
-        await transport.pullWeights(state.generation, hash, run.loaded);
+        sent = await transport.pullWeights(state.generation, hash, freeMemory(run));
       }
-      run.loaded.statisticsHash = sha256Of(bytesOf(run.loaded.statistics));
-      if (statistics !== '' && run.loaded.statisticsHash !== statistics)
+      if (statistics !== '' && sent.statistics !== statistics)
         throw new Failure('bad-message', 'the running statistics are not those announced');
-      await run.compute.load(run.loaded.weights, run.loaded.statistics);
-      run.loaded.hash = hash;
+      const { held, free } = run.memories;
+      run.memories = { held: free, free: held };
+      run.loaded = { weights: '', statistics: '' };
+      await run.compute.load(free);
+      run.loaded = sent;
     }
 
     /** The weights that this step makes travel while they are made. */
     function followWeights(generation: number, step: number): void {
       if (transport === null || prepared === null) return;
-      if (ahead === null) ahead = transport.followWeights(generation, step, prepared.loaded);
+      if (ahead === null) ahead = transport.followWeights(generation, step, freeMemory(prepared));
       else if (ahead.step !== step) ahead.cancel();
     }
 
-    /** The hash of what came while it was made, or null; nothing is written any more then. */
-    async function arrivedAhead(): Promise<string | null> {
+    /** What came while it was made, or null; nothing is written any more then. */
+    async function arrivedAhead(): Promise<SentHashes | null> {
       const coming = ahead;
       if (coming === null) return null;
       const impatient = setTimeout(() => coming.cancel(), aheadMs);
-      const hash = await coming.hash;
+      const hashes = await coming.hashes;
       clearTimeout(impatient);
       if (ahead === coming) ahead = null;
-      return hash;
+      return hashes;
     }
 
     /** What the compute is to have next is loaded while its leases are still to come. */
@@ -505,6 +512,12 @@ export function runSession(options: SessionOptions): Promise<boolean> {
   });
 }
 
+/** Where weights may be put while the compute uses others. */
+const freeMemory = ({ layout, memories }: Prepared): WeightsTarget => ({
+  layout,
+  memory: memories.free,
+});
+
 async function prepareRun(
   options: SessionOptions,
   welcome: Welcome,
@@ -518,9 +531,9 @@ async function prepareRun(
     throw new Failure('bad-message', 'the sample list is not as long as was announced');
   const compute = await options.compute(method);
   const net = architecture(method.model, method.classes?.length);
-  const canary = await runCanary(method, net, compute);
-  const shared = (elements: number) =>
-    new Float32Array(new SharedArrayBuffer(4 * elements)) as Float32Array;
+  const layout = weightLayout(net, method.precision);
+  const memories = { held: weightMemory(layout), free: weightMemory(layout) };
+  const canary = await runCanary(method, net, compute, memories.held);
   return {
     run: welcome.fingerprint + welcome.method,
     method,
@@ -533,11 +546,8 @@ async function prepareRun(
     }),
     payloads: payloadPool(payloadElements(net)),
     canary,
-    loaded: {
-      hash: '',
-      statisticsHash: '',
-      weights: shared(net.parameterCount),
-      statistics: shared(net.statisticCount),
-    },
+    layout,
+    memories,
+    loaded: { weights: '', statistics: '' },
   };
 }

@@ -11,6 +11,8 @@ import type { Dialled } from '../../shared/adapters/dial.ts';
 import { TrainingService, writeTo } from '../../shared/adapters/grpc.ts';
 import { Failure } from '../../shared/core/failures.ts';
 import type { Sample } from '../../shared/core/sample.ts';
+import type { WeightLayout } from '../../shared/core/weight-layout.ts';
+import { placeSent, type WeightMemory } from '../../shared/core/weight-memory.ts';
 import { bucketElements, sampleBytesMax } from '../../shared/wire/limits.ts';
 import type {
   BucketMessage,
@@ -20,7 +22,7 @@ import type {
   WeightsChunk,
 } from '../../shared/wire/messages.ts';
 import { parseSamples } from '../../shared/wire/samples.ts';
-import { bytesOf, copyFloats } from '../../shared/wire/tensors.ts';
+import { bytesOf } from '../../shared/wire/tensors.ts';
 
 type Duplex<A, B> = grpc.ClientDuplexStream<A, B>;
 type Readable<T> = grpc.ClientReadableStream<T>;
@@ -36,16 +38,23 @@ interface Stub {
 /** Longest wait for one of the data calls, milliseconds. */
 const callMs = 120_000;
 
-export interface LoadedWeights {
-  weights: Float32Array;
-  statistics: Float32Array;
+/** Where weights are put as they arrive. */
+export interface WeightsTarget {
+  layout: WeightLayout;
+  memory: WeightMemory;
+}
+
+/** SHA-256 over what was sent, hex. */
+export interface SentHashes {
+  weights: string;
+  statistics: string;
 }
 
 export interface WeightsAhead {
   step: number;
-  /** The hash over the weights once they are whole; null where they did not come. */
-  hash: Promise<string | null>;
-  /** Nothing is written any more once `hash` has settled. */
+  /** Once they are whole; null where they did not come. */
+  hashes: Promise<SentHashes | null>;
+  /** Nothing is written any more once `hashes` has settled. */
   cancel(): void;
 }
 
@@ -56,10 +65,10 @@ export interface Transport {
     as: { worker: string; generation: number; session: string },
     payloadOf: (wish: BucketWish) => Float32Array | undefined,
   ): { end(): void };
-  /** Fills the vectors with the weights of this hash; rejects where they are not current. */
-  pullWeights(generation: number, weightsHash: string, into: LoadedWeights): Promise<void>;
-  /** Fills them with what the open step makes, while it is made. */
-  followWeights(generation: number, step: number, into: LoadedWeights): WeightsAhead;
+  /** Fills the memory with the weights of this hash; rejects where they are not current. */
+  pullWeights(generation: number, weightsHash: string, into: WeightsTarget): Promise<SentHashes>;
+  /** Fills it with what the open step makes, while it is made. */
+  followWeights(generation: number, step: number, into: WeightsTarget): WeightsAhead;
   listSamples(): Promise<Sample[]>;
   /** Rejects with `sample-unavailable` where it has more bytes than that. */
   fetchSample(sha256: string, bytesMax: number): Promise<Uint8Array>;
@@ -94,14 +103,16 @@ export function openTransport({ target, credentials, options }: Dialled): Transp
     },
     async pullWeights(generation, weightsHash, into) {
       const call = downStub.pullWeights({ generation, weightsHash, step: 0 }, within());
-      if ((await receiveWeights(call, into)) !== weightsHash)
+      const hashes = await receiveWeights(call, into);
+      if (hashes.weights !== weightsHash)
         throw new Failure('bad-message', 'the weights do not have the hash that was announced');
+      return hashes;
     },
     followWeights(generation, step, into) {
       const call = downStub.pullWeights({ generation, weightsHash: '', step }, within());
       return {
         step,
-        hash: receiveWeights(call, into).catch(() => null),
+        hashes: receiveWeights(call, into).catch(() => null),
         cancel: () => call.cancel(),
       };
     },
@@ -142,33 +153,29 @@ export function openTransport({ target, credentials, options }: Dialled): Transp
   };
 }
 
-/** Takes weights and running statistics in order; the hash over the weights. */
-async function receiveWeights(call: Readable<WeightsChunk>, into: LoadedWeights): Promise<string> {
-  const hash = createHash('sha256');
-  const weightBytes = into.weights.byteLength;
-  const whole = weightBytes + into.statistics.byteLength;
+/** Takes weights and running statistics in order. */
+async function receiveWeights(
+  call: Readable<WeightsChunk>,
+  { layout, memory }: WeightsTarget,
+): Promise<SentHashes> {
+  const { weightBytes, sentBytes } = layout;
+  const [weights, statistics] = [createHash('sha256'), createHash('sha256')];
   let received = 0;
   for await (const chunk of call as AsyncIterable<WeightsChunk>) {
     const { offset, data: bytes } = chunk;
     const end = offset + bytes.length;
     const inWeights = end <= weightBytes;
-    const fits =
-      offset === received &&
-      (inWeights || offset >= weightBytes) &&
-      end <= whole &&
-      bytes.length % 4 === 0;
+    const fits = offset === received && (inWeights || offset >= weightBytes) && end <= sentBytes;
     if (!fits || crc32(bytes) !== chunk.crc32) {
       call.cancel();
       throw new Failure('bad-message', 'the weights arrived damaged or out of order');
     }
-    if (inWeights) {
-      hash.update(bytes);
-      copyFloats(bytes, into.weights, offset / 4);
-    } else copyFloats(bytes, into.statistics, (offset - weightBytes) / 4);
+    (inWeights ? weights : statistics).update(bytes);
+    placeSent(layout, memory, bytes, offset);
     received = end;
   }
-  if (received !== whole) throw new Failure('bad-message', 'the weights did not arrive whole');
-  return hash.digest('hex');
+  if (received !== sentBytes) throw new Failure('bad-message', 'the weights did not arrive whole');
+  return { weights: weights.digest('hex'), statistics: statistics.digest('hex') };
 }
 
 async function answer(

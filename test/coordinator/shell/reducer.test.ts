@@ -139,6 +139,8 @@ function expectedOf(model: typeof tinyModel, leaves: number) {
   return {
     gradient: hash(gradient.slice()),
     weights: hash(weights),
+    // In f32 the weights are sent as they are.
+    sent: hash(weights),
     momentum: hash(momentum),
     statistics: hash(statistics),
   };

@@ -14,12 +14,11 @@ import { tf } from '../../../worker/compute/tfjs.ts';
 import { bitsOf } from '../../contract/compute-contract.ts';
 import {
   tinyArchitecture as architecture,
-  firstStatistics,
   leafInput,
-  livelyWeights,
   method,
   plan,
   skipReason,
+  lively,
 } from './tiny.ts';
 
 describe('the compiled step', { skip: skipReason('tensorflow') }, () => {
@@ -37,7 +36,7 @@ describe('the compiled step', { skip: skipReason('tensorflow') }, () => {
       graphFolder: folder,
       ...options,
     });
-    await compute.load(livelyWeights(), firstStatistics());
+    await compute.load(lively());
     const output = await compute.leaf(leafInput());
     await compute.close();
     return output;

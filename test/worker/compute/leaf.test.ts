@@ -9,7 +9,6 @@ import { simSiam } from '../../../worker/compute/model.ts';
 import { tf } from '../../../worker/compute/tfjs.ts';
 import {
   backends,
-  firstStatistics,
   leafInput,
   livelyWeights,
   method,
@@ -19,6 +18,8 @@ import {
   skipReason,
   tinyArchitecture as architecture,
   viewOf,
+  held,
+  lively,
 } from './tiny.ts';
 
 const outputs = new Map<string, LeafOutput>();
@@ -28,7 +29,7 @@ for (const backend of backends) {
     let compute: Compute;
     before(async () => {
       compute = await createCompute({ backend, method, architecture, plan });
-      await compute.load(livelyWeights(), firstStatistics());
+      await compute.load(lively());
     });
     after(() => compute.close());
 
@@ -83,22 +84,22 @@ for (const backend of backends) {
       const base = await compute.leaf(leafInput());
       const otherView = await compute.leaf({ ...leafInput(), view2: viewOf(77) });
       assert.notEqual(otherView.loss, base.loss);
-      await compute.load(livelyWeights(architecture, 2), firstStatistics());
+      await compute.load(lively(architecture, 2));
       const otherWeights = await compute.leaf(leafInput());
       assert.notEqual(otherWeights.loss, base.loss);
-      await compute.load(livelyWeights(), firstStatistics());
+      await compute.load(lively());
     });
 
     test('steps leave no tensor behind', async () => {
-      const held = () => tf.memory().numTensors;
+      const tensors = () => tf.memory().numTensors;
       await compute.leaf(leafInput());
-      const first = held();
+      const first = tensors();
       for (let step = 0; step < 3; step++) {
-        await compute.load(livelyWeights(), firstStatistics());
+        await compute.load(lively());
         await compute.leaf(leafInput(step));
         await compute.features(leafInput().pixels, leafInput().view1);
         await compute.view(leafInput().pixels, leafInput().view1);
-        assert.equal(held(), first);
+        assert.equal(tensors(), first);
       }
       // Compiled, weights are TensorFlow's alone and no tensor of tfjs.
       const weights = architecture.parameters.length + architecture.statistics.length;
@@ -125,13 +126,10 @@ for (const backend of backends) {
       const free = await createCompute({ backend, method, architecture, plan, objective });
       const weights = livelyWeights();
       const lossAt = async (step: number, direction: Float32Array): Promise<number> => {
-        await free.load(
-          weights.map((w, i) => w + step * (direction[i] ?? 0)),
-          firstStatistics(),
-        );
+        await free.load(held(weights.map((w, i) => w + step * (direction[i] ?? 0))));
         return (await free.leaf(leafInput())).loss;
       };
-      await free.load(weights, firstStatistics());
+      await free.load(held(weights));
       const { payload } = await free.leaf(leafInput());
       // Along each tensor's own gradient, scaled so that the loss changes well above its rounding
       // (1e-7) and little enough that the curve is a line there: central differences over ±0.005.
@@ -155,7 +153,7 @@ for (const backend of backends) {
     });
 
     test('weights of another model are refused', async () => {
-      await assert.rejects(compute.load(new Float32Array(7), firstStatistics()), /another model/);
+      await assert.rejects(compute.load(new Uint8Array(7)), /another model/);
     });
   });
 }

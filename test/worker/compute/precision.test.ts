@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { LeafOutput } from '../../../shared/ports/compute.ts';
 import type { Precision } from '../../../shared/core/method.ts';
+import { heldWeights } from '../../../shared/core/weight-memory.ts';
 import { createCompute } from '../../../worker/compute/compute.ts';
 import { cpuFlags, precisionRefusal } from '../../../worker/compute/precision.ts';
 import { bitsOf } from '../../contract/compute-contract.ts';
@@ -58,7 +59,7 @@ describe('bf16', { skip: skipReason('tensorflow') || (lacking ?? false) }, () =>
       architecture,
       plan,
     });
-    await compute.load(livelyWeights(), firstStatistics());
+    await compute.load(heldWeights(architecture, precision, livelyWeights(), firstStatistics()));
     const { pixels, view1 } = leafInput();
     const outputs = [await compute.leaf(leafInput()), await compute.leaf(leafInput())] as const;
     const view = await compute.view(pixels, view1);

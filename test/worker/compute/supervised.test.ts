@@ -9,13 +9,13 @@ import type { Backend, Method } from '../../../shared/core/method.ts';
 import type { Compute, LeafOutput } from '../../../shared/ports/compute.ts';
 import { createCompute } from '../../../worker/compute/compute.ts';
 import {
-  firstStatistics,
   leafInput,
   livelyWeights,
   method as simSiamMethod,
   microBatch,
   plan as simSiamPlan,
   skipReason,
+  held,
 } from './tiny.ts';
 
 const classes = ['aster', 'poppy', 'rose'];
@@ -42,7 +42,7 @@ for (const { backend, mode } of ways) {
 
     test('the gradient is that of the loss', async () => {
       const weights = livelyWeights(architecture);
-      await compute.load(weights, firstStatistics(architecture));
+      await compute.load(held(weights, architecture));
       const output = await compute.leaf(input);
       outputs.push(output);
       assert.ok(output.loss > 0 && output.std > 0);
@@ -56,13 +56,13 @@ for (const { backend, mode } of ways) {
         const moved = async (sign: number) => {
           const to = Float32Array.from(weights);
           gradient.forEach((value, i) => (to[offset + i] = to[offset + i]! + sign * step * value));
-          await compute.load(to, firstStatistics(architecture));
+          await compute.load(held(to, architecture));
           return (await compute.leaf(input)).loss;
         };
         const slope = ((await moved(1)) - (await moved(-1))) / (2 * step);
         assert.ok(Math.abs(slope / squares - 1) < 0.05, `${name}: ${slope} beside ${squares}`);
       }
-      await compute.load(weights, firstStatistics(architecture));
+      await compute.load(held(weights, architecture));
     });
 
     test('other labels give another loss, and a leaf without them is refused', async () => {

@@ -6,6 +6,7 @@ import { createRequire } from 'node:module';
 import { architectureOf, type NetworkPlan } from '../../../shared/core/architecture.ts';
 import type { Backend, Method } from '../../../shared/core/method.ts';
 import type { ViewInput } from '../../../shared/core/view.ts';
+import { heldWeights, type WeightMemory } from '../../../shared/core/weight-memory.ts';
 import type { LeafInput } from '../../../shared/ports/compute.ts';
 import { computeEnvironment } from '../../../worker/compute/environment.ts';
 
@@ -88,6 +89,16 @@ export function firstStatistics(architecture = tinyArchitecture): Float32Array {
     statistics.fill(initial.kind === 'constant' ? initial.value : 0, offset, offset + length);
   }
   return statistics;
+}
+
+/** Lively weights as a compute takes them. */
+export function lively(architecture = tinyArchitecture, seed = 1): WeightMemory {
+  return held(livelyWeights(architecture, seed), architecture);
+}
+
+/** These weights as a compute takes them, with first statistics. */
+export function held(weights: Float32Array, architecture = tinyArchitecture): WeightMemory {
+  return heldWeights(architecture, 'f32', weights, firstStatistics(architecture));
 }
 
 /** A view that shifts by whole pixels, blurs a little and changes colour. */

@@ -1,6 +1,7 @@
 /** The canary: equal machines give equal stages, and each stage shows its own difference. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { heldWeights } from '../../../shared/core/weight-memory.ts';
 import type { LeafOutput } from '../../../shared/ports/compute.ts';
 import { runCanary } from '../../../worker/shell/canary.ts';
 import { exactCompute } from '../../support/exact-compute.ts';
@@ -31,7 +32,8 @@ test('two workers of one class prove the same', async () => {
 
 test('another run before it on the same compute changes nothing', async () => {
   const compute = exactCompute(tinyMethod, threeBuckets);
-  await compute.load(new Float32Array(threeBuckets.parameterCount).fill(9), new Float32Array(60));
+  const nines = new Float32Array(threeBuckets.parameterCount).fill(9);
+  await compute.load(heldWeights(threeBuckets, 'f32', nines, new Float32Array(60)));
   const first = await stagesBy(tinyMethod, compute);
   assert.deepEqual(await stagesBy(tinyMethod, compute), first);
   assert.deepEqual(first, await prove());

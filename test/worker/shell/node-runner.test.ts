@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { payloadElements } from '../../../shared/core/architecture-types.ts';
 import { initialStatistics, initialWeights } from '../../../shared/core/initialise.ts';
 import { rootOf } from '../../../shared/core/tree.ts';
+import { heldWeights } from '../../../shared/core/weight-memory.ts';
 import type { LeafOutput } from '../../../shared/ports/compute.ts';
 import type { LeaseTask } from '../../../worker/core/conversation-types.ts';
 import { leafHash } from '../../../worker/shell/leaf-hash.ts';
@@ -39,7 +40,8 @@ async function workWith(
 ): Promise<NodeWork & { compute: ExactCompute }> {
   const method = methodWith(leaves);
   const compute = exactCompute(method, tinyModel, options);
-  await compute.load(initialWeights(tinyModel, 1), initialStatistics(tinyModel));
+  const [weights, statistics] = [initialWeights(tinyModel, 1), initialStatistics(tinyModel)];
+  await compute.load(heldWeights(tinyModel, 'f32', weights, statistics));
   const payloads = payloadPool(payloadElements(tinyModel));
   const { signal } = new AbortController();
   return { method, samples, compute, imageOf, payloads, signal };

@@ -13,6 +13,8 @@ import { type ControlStream, WorkerLink } from '../../../coordinator/shell/worke
 import { dial } from '../../../shared/adapters/dial.ts';
 import { TrainingService, tunedServer } from '../../../shared/adapters/grpc.ts';
 import type { Architecture } from '../../../shared/core/architecture-types.ts';
+import { weightLayout } from '../../../shared/core/weight-layout.ts';
+import { weightMemory } from '../../../shared/core/weight-memory.ts';
 import type { ConverseRequest } from '../../../shared/wire/messages.ts';
 import { openTransport } from '../../../worker/shell/transport.ts';
 
@@ -62,7 +64,8 @@ test('48 MB go up while the next weights come down, on connections of their own'
   transport.serveGradients({ worker: 'w', generation: 1, session: '' }, () => payload);
   const link = links.get('w');
   assert.ok(link);
-  const into = { weights: new Float32Array(parameterCount), statistics: new Float32Array(64) };
+  const layout = weightLayout(large, 'f32');
+  const into = { layout, memory: weightMemory(layout) };
   for (let round = 0; round < 2; round += 1) {
     const rates = { base: 0.5, predictor: 0.5 };
     numbers.begin(0, { leaves: 1, rates, momentumFactor: 0, weightDecay: 0 });
@@ -76,6 +79,6 @@ test('48 MB go up while the next weights come down, on connections of their own'
       progress: { step: 0, bucket: 0 },
       signal: new AbortController().signal,
     });
-    assert.equal(await ahead.hash, reduced?.weights);
+    assert.equal((await ahead.hashes)?.weights, reduced?.weights);
   }
 });

@@ -34,9 +34,9 @@ export function compiledCompute(
   program: Program,
   options: GraphOptions,
 ): Compute {
-  const { architecture } = program;
+  const { architecture, layout } = program;
   const sessions = new Map<string, Session>();
-  const weights = loadedWeights(architecture);
+  const weights = loadedWeights(layout);
 
   /** The session for a program of one shape; the one used longest ago makes room. */
   function session(kind: string, shape: CanvasShape, blurred: boolean[], open: () => Session) {
@@ -63,10 +63,9 @@ export function compiledCompute(
   return {
     describe: () => device,
 
-    async load(parameters, statistics) {
-      expectLength('weights', parameters, architecture.parameterCount);
-      expectLength('running statistics', statistics, architecture.statisticCount);
-      weights.load(parameters, statistics);
+    async load(memory) {
+      expectLength('bytes of weights', memory, layout.memoryBytes);
+      weights.load(memory);
     },
 
     async leaf({ pixels, view1, view2, labels }: LeafInput, into) {

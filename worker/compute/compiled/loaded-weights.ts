@@ -1,77 +1,45 @@
 /**
- * The weights that a compiled step is fed, in TensorFlow's hands without being copied there.
- *
- * TensorFlow uses memory of ours in place only where it is aligned to 64 bytes, and copies it
- * otherwise. JavaScript cannot see an address, but the memory of a WebAssembly instance begins at a
- * page. So one such memory holds all tensors, each at the next multiple of 64 bytes, and is written
- * again at each load: no new pages, no garbage.
+ * The weights that a compiled step is fed, in TensorFlow's hands without being copied there: they lie
+ * where they arrived, each tensor at a multiple of 64 bytes (shared/core/weight-memory).
  */
-import type { Architecture, TensorSpec } from '../../../shared/core/architecture-types.ts';
+import type { PlacedTensor, WeightLayout } from '../../../shared/core/weight-layout.ts';
+import { tensorBytes, type WeightMemory } from '../../../shared/core/weight-memory.ts';
 import { type Fed, feed } from './session.ts';
 
 export interface LoadedWeights {
   /** What the tensors are fed as, by name; empty before the first `load`. */
   fed(): ReadonlyMap<string, Fed>;
-  /** Copies the values; those loaded before are gone. */
-  load(parameters: Float32Array, statistics: Float32Array): void;
+  /** Those loaded before are gone. */
+  load(memory: WeightMemory): void;
   free(): void;
 }
 
-/** Bytes to which TensorFlow aligns what it uses in place; floats of it. */
-const alignment = 64;
-const aligned = (elements: number): number => {
-  const floats = alignment / Float32Array.BYTES_PER_ELEMENT;
-  return Math.ceil(elements / floats) * floats;
-};
-const wasmPageBytes = 65_536;
-
-/** Node has it; TypeScript's types for Node leave it to the browser's. */
-const { WebAssembly } = globalThis as unknown as {
-  WebAssembly: { Memory: new (size: { initial: number }) => { buffer: ArrayBuffer } };
-};
-
-export function loadedWeights({ parameters, statistics }: Architecture): LoadedWeights {
-  const all = [...parameters, ...statistics];
-  const elements = all.reduce((sum, { length }) => sum + aligned(length), 0);
-  let memory: Float32Array | undefined;
+export function loadedWeights({ parameters, statistics }: WeightLayout): LoadedWeights {
   let fed = new Map<string, Fed>();
+  /** TensorFlow keeps an address only. */
+  let held: WeightMemory | undefined;
 
   function free(): void {
     for (const value of fed.values()) value.dispose();
     fed = new Map();
+    held = undefined;
   }
 
   return {
     fed: () => fed,
-    load(weights, runningStatistics) {
-      free(); // before what it was fed is overwritten
-      const held = (memory ??= pageAligned(elements));
-      let at = 0;
-      const take = (specs: readonly TensorSpec[], values: Float32Array): void => {
-        for (const { name, shape, offset, length } of specs) {
-          const own = held.subarray(at, at + length);
-          own.set(values.subarray(offset, offset + length));
-          fed.set(name, feed(own, shape, 'float32'));
-          at += aligned(length);
-        }
-      };
-      take(parameters, weights);
-      take(statistics, runningStatistics);
-    },
-    free() {
+    load(memory) {
       free();
-      memory = undefined;
+      held = memory;
+      for (const tensor of [...parameters, ...statistics])
+        fed.set(tensor.name, fedAs(tensor, tensorBytes(held, tensor)));
     },
+    free,
   };
 }
 
-function pageAligned(elements: number): Float32Array {
-  const bytes = elements * Float32Array.BYTES_PER_ELEMENT;
-  try {
-    const pages = Math.ceil(bytes / wasmPageBytes);
-    return new Float32Array(new WebAssembly.Memory({ initial: pages }).buffer);
-  } catch {
-    // Where address space is short; TensorFlow then makes a copy.
-    return new Float32Array(elements);
-  }
+/** tfjs-node takes no bfloat16: its bytes are fed, which the graph sees as numbers. */
+function fedAs({ type, shape }: PlacedTensor, bytes: Uint8Array): Fed {
+  if (type === 'bfloat16') return feed(bytes, [...shape, 2], 'uint8');
+  const values = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+  return feed(values, shape, 'float32');
 }

@@ -4,15 +4,15 @@
  *
  * A graph has one shape: m images, their canvas and size, and whether a view is blurred.
  */
-import type { TensorSpec } from '../../../shared/core/architecture-types.ts';
 import { colourColumns, type ViewInput } from '../../../shared/core/view.ts';
+import type { PlacedTensor } from '../../../shared/core/weight-layout.ts';
 import { augment, type CanvasShape, type ViewTensors } from '../augment.ts';
 import type { Program } from '../compute-program.ts';
 import type { Tensors } from '../network.ts';
 import { inferFeatures, inferMoments, networkInput, trainingStep } from '../step.ts';
 import { type Tensor, type Tensor1D, type Tensor4D, tf } from '../tfjs.ts';
 import { flat, pieces } from './fetched.ts';
-import type { Edge, GraphType } from './graph.ts';
+import { type Edge, type GraphType, typeOf } from './graph.ts';
 import { record } from './recorder.ts';
 import type { Recording, RecordOptions } from './recording.ts';
 import { openSession, type Session } from './session.ts';
@@ -25,7 +25,7 @@ export interface GraphOptions {
 
 /** Fetches [loss, std], then the payload in pieces, in order. */
 export function openLeaf(
-  { objective, architecture }: Program,
+  { objective, architecture, layout }: Program,
   shape: CanvasShape,
   blurred: readonly [boolean, boolean],
   options: GraphOptions,
@@ -37,7 +37,7 @@ export function openLeaf(
     const { loss, std, parts } = trainingStep(
       objective,
       architecture,
-      weightsOf(recording, architecture.parameters),
+      weightsOf(recording, layout.parameters),
       recording.inFloat32(() => [networkInput(pixels, view1), networkInput(pixels, view2)]),
       objective.labelled ? labelsOf(recording, shape) : null,
     );
@@ -49,27 +49,27 @@ export function openLeaf(
 
 /** Fetches [n, featureWidth]. */
 export function openFeatures(
-  { plan, architecture }: Program,
+  { plan, layout }: Program,
   shape: CanvasShape,
   blurred: boolean,
   options: GraphOptions,
 ): Session {
   return openView1(options, shape, blurred, (recording, images) => {
-    const parameters = weightsOf(recording, architecture.parameters);
-    const statistics = weightsOf(recording, architecture.statistics);
+    const parameters = weightsOf(recording, layout.parameters);
+    const statistics = weightsOf(recording, layout.statistics);
     return recording.as(inferFeatures(plan, parameters, statistics, images), 'float32');
   });
 }
 
 /** Fetches [statisticCount]. */
 export function openMoments(
-  { plan, architecture }: Program,
+  { plan, architecture, layout }: Program,
   shape: CanvasShape,
   blurred: boolean,
   options: GraphOptions,
 ): Session {
   return openView1(options, shape, blurred, (recording, images) => {
-    const parameters = weightsOf(recording, architecture.parameters);
+    const parameters = weightsOf(recording, layout.parameters);
     const moments = inferMoments(plan, architecture, parameters, images);
     const fetched = flat(recording, moments);
     tf.dispose(moments);
@@ -146,15 +146,24 @@ function placeholder(
   type: GraphType,
   shape: readonly number[],
 ): Tensor {
-  return tf
-    .engine()
-    .makeTensorFromTensorInfo(recording.tensor(recording.graph.placeholder(name, type, shape)));
+  return tensorOfEdge(recording, recording.graph.placeholder(name, type, shape));
 }
 
-function weightsOf(recording: Recording, specs: readonly TensorSpec[]): Tensors {
-  return new Map(
-    specs.map(({ name, shape }) => [name, placeholder(recording, name, 'float32', shape)]),
-  );
+const tensorOfEdge = (recording: Recording, edge: Edge): Tensor =>
+  tf.engine().makeTensorFromTensorInfo(recording.tensor(edge));
+
+function weightsOf(recording: Recording, placed: readonly PlacedTensor[]): Tensors {
+  return new Map(placed.map((tensor) => [tensor.name, weightOf(recording, tensor)]));
+}
+
+/** As `loaded-weights.ts` feeds it. */
+function weightOf(recording: Recording, { name, shape, type }: PlacedTensor): Tensor {
+  if (type === 'float32') return placeholder(recording, name, type, shape);
+  const { graph } = recording;
+  const bytes = graph.placeholder(name, 'uint8', [...shape, 2]);
+  const attributes = { T: typeOf('uint8'), type: typeOf(type) };
+  const [numbers] = graph.add('Bitcast', [bytes], attributes, [{ shape, type }]);
+  return tensorOfEdge(recording, numbers as Edge);
 }
 
 function labelsOf(recording: Recording, { m }: CanvasShape): Tensor1D {
@@ -164,8 +173,7 @@ function labelsOf(recording: Recording, { m }: CanvasShape): Tensor1D {
 /** Bytes are fed; the program sees numbers. */
 function pixelsOf(recording: Recording, { m, canvas }: CanvasShape): Tensor4D {
   const bytes = placeholder(recording, 'pixels', 'uint8', [m, canvas, canvas, 3]);
-  const numbers = recording.tensor(recording.as(bytes, 'float32'));
-  return tf.engine().makeTensorFromTensorInfo(numbers) as Tensor4D;
+  return tensorOfEdge(recording, recording.as(bytes, 'float32')) as Tensor4D;
 }
 
 function viewOf(
