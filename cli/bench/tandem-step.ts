@@ -14,9 +14,11 @@ import { viewInput } from '../../shared/core/augment-matrices.ts';
 import { uniform } from '../../shared/core/draws.ts';
 import { initialStatistics, initialWeights } from '../../shared/core/initialise.ts';
 import { methodOf, parseConfig } from '../../shared/core/config.ts';
-import { sgdStep } from '../../shared/core/update.ts';
-import { weightLayout } from '../../shared/core/weight-layout.ts';
-import { heldWeights, weightMemory } from '../../shared/core/weight-memory.ts';
+import { sharedMemory } from '../../shared/core/shared-memory.ts';
+import { loopsOver } from '../../shared/core/vector-loops.ts';
+import { roundsWeights, weightLayout, writeWeights } from '../../shared/core/weight-layout.ts';
+import { placeSent, weightMemory } from '../../shared/core/weight-memory.ts';
+import { bytesOf } from '../../shared/wire/tensors.ts';
 import type { LeafInput } from '../../shared/ports/compute.ts';
 import { matrixPeak } from '../../worker/compute/compiled/matrix-peak.ts';
 import { createCompute } from '../../worker/compute/compute.ts';
@@ -52,16 +54,22 @@ const compute = await createCompute({
   mode: asked.mode,
 });
 
-let weights: Float32Array = initialWeights(network, 1);
-let momentum: Float32Array = new Float32Array(weights.length);
-let nextWeights: Float32Array = new Float32Array(weights.length);
-let nextMomentum: Float32Array = new Float32Array(weights.length);
-const statistics = initialStatistics(network);
+// In one memory, as a coordinator has them; its loops need the gradient there too.
+const elements = network.parameterCount;
 const layout = weightLayout(network, method.precision);
+const payloadAt = 16 * elements + layout.weightBytes;
+const { buffer, wasm } = sharedMemory(payloadAt + 4 * payloadElements(network));
+const { sgdStep, roundTo } = loopsOver(wasm);
+let [weights, momentum, nextWeights, nextMomentum] = [0, 1, 2, 3].map(
+  (i) => new Float32Array(buffer, 4 * elements * i, elements),
+) as [Float32Array, Float32Array, Float32Array, Float32Array];
+const sent = new Uint8Array(buffer, 16 * elements, layout.weightBytes);
+const into = new Float32Array(buffer, payloadAt, payloadElements(network));
+weights.set(initialWeights(network, 1));
+const statistics = initialStatistics(network);
 let [memory, free] = [weightMemory(layout), weightMemory(layout)];
 await load();
 const input = fixedInput();
-const into = new Float32Array(payloadElements(network));
 
 /** Random pixels that fill their canvas, and two drawn views of each image. */
 function fixedInput(): LeafInput {
@@ -83,7 +91,11 @@ function fixedInput(): LeafInput {
 /** What coordinator and worker do to new weights, but for the way between them. */
 async function load(): Promise<void> {
   [memory, free] = [free, memory];
-  heldWeights(network, method.precision, weights, statistics, memory);
+  const { precision } = method;
+  if (roundsWeights(precision))
+    writeWeights(network, layout, 'sentAt', weights, [0, elements], sent, roundTo);
+  placeSent(layout, memory, roundsWeights(precision) ? sent : bytesOf(weights), 0);
+  placeSent(layout, memory, bytesOf(statistics), layout.weightBytes);
   await compute.load(memory);
 }
 

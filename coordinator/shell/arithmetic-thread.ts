@@ -4,7 +4,8 @@
  */
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import type { StartPerformer } from './arithmetic.ts';
-import { type Answer, type Command, type Shared, stepArithmetic } from './step-arithmetic.ts';
+import type { Answer, Command, Shared } from './arithmetic-messages.ts';
+import { stepArithmetic } from './step-arithmetic.ts';
 
 export const inThread: StartPerformer = (shared, answer, failed) => {
   const thread = new Worker(new URL(import.meta.url), { workerData: shared });

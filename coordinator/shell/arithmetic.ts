@@ -8,21 +8,11 @@
  * is always served. What belongs to a step that was given up is known by its number and not listened
  * to.
  */
-import { bucketCredit, bucketElements } from '../../shared/wire/limits.ts';
 import { bytesOf } from '../../shared/wire/tensors.ts';
+import type { Answer, Command, Reduced, Shared, StepFactors } from './arithmetic-messages.ts';
 import type { EarlyWeights } from './early-weights.ts';
 import type { ModelState } from './model-state.ts';
-import {
-  type Answer,
-  type Command,
-  type Reduced,
-  type Shared,
-  type StepFactors,
-  stepArithmetic,
-} from './step-arithmetic.ts';
-
-/** A tree of 2^30 leaves, and what is on its way. */
-const slotCount = 32 + bucketCredit;
+import { stepArithmetic } from './step-arithmetic.ts';
 
 /** Memory of one bucket; the thread that sums sees the same. */
 export interface Slot {
@@ -78,14 +68,7 @@ export function arithmetic(
   const { architecture, precision } = model;
   const copies = [model.current, model.next] as const;
   const sent = [model.sent.current, model.sent.next] as const;
-  const memory = new SharedArrayBuffer(4 * bucketElements * slotCount);
-  const slots = Array.from(
-    { length: slotCount },
-    (_, slot): Slot => ({
-      slot,
-      values: new Float32Array(memory, 4 * bucketElements * slot, bucketElements),
-    }),
-  );
+  const slots = model.slots.map((values, slot): Slot => ({ slot, values }));
   const free = [...slots];
   const waiting: (() => void)[] = [];
   let epoch = 0;
@@ -116,7 +99,7 @@ export function arithmetic(
   const post = (command: Command): void => {
     if (broken !== null) throw broken;
     performer ??= start(
-      { architecture, precision, copies, sent, slots: slots.map(({ values }) => values) },
+      { architecture, precision, copies, sent, slots: model.slots, memory: model.memory },
       take,
       failed,
     );

@@ -19,7 +19,7 @@ import type { RunContext } from './run-context.ts';
 import { endReview } from './review.ts';
 import { checkFence, type RunRecord, writeRun } from './run-folder.ts';
 import { checkpoint } from './save-checkpoint.ts';
-import type { Reduced } from './step-arithmetic.ts';
+import type { Reduced } from './arithmetic-messages.ts';
 import { writeWarmSlot } from './warm-slots.ts';
 
 export type Record = (body: EventBody, because: string) => Promise<void>;

@@ -9,7 +9,10 @@ import { createHash } from 'node:crypto';
 import type { Architecture } from '../../shared/core/architecture-types.ts';
 import { initialStatistics, initialWeights } from '../../shared/core/initialise.ts';
 import type { Precision } from '../../shared/core/method.ts';
+import { plainMemory, sharedMemory, type WasmMemory } from '../../shared/core/shared-memory.ts';
+import { roundsWeights, weightLayout } from '../../shared/core/weight-layout.ts';
 import { sha256Of } from '../../shared/adapters/fingerprint.ts';
+import { bucketCredit, bucketElements } from '../../shared/wire/limits.ts';
 import { bytesOf } from '../../shared/wire/tensors.ts';
 import { type SentWeights, sentWeights } from './sent-weights.ts';
 
@@ -25,6 +28,9 @@ export interface StateHashes {
   statistics: string;
 }
 
+/** A tree of 2^30 leaves, and what is on its way. */
+const slotCount = 32 + bucketCredit;
+
 export interface ModelState {
   architecture: Architecture;
   current: ModelCopy;
@@ -33,6 +39,10 @@ export interface ModelState {
   hashes: StateHashes;
   precision: Precision;
   sent: SentWeights;
+  /** Memory of one bucket each, for sums. */
+  slots: readonly Float32Array[];
+  /** Null, or what copies, slots and sent weights all lie in. */
+  memory: WasmMemory | null;
   /** Steps committed. */
   step: number;
   /** Writers that still read a copy; the copy must not be written before they end. */
@@ -78,7 +88,7 @@ export function initialCopy(architecture: Architecture, seed: number): ModelCopy
   return copy;
 }
 
-/** `hashes`: those of the copy, where they are known already. */
+/** `copy` is copied; `hashes`: its own, where they are known already. */
 export function modelState(
   architecture: Architecture,
   copy: ModelCopy,
@@ -86,17 +96,43 @@ export function modelState(
   hashes: StateHashes = hashesOf(copy),
   precision: Precision = 'f32',
 ): ModelState {
-  const next = emptyCopy(architecture);
-  const weights = { current: copy.weights, next: next.weights };
+  const { current, next, sent, slots, memory } = stateMemory(architecture, precision);
+  for (const part of ['weights', 'momentum', 'statistics'] as const) current[part].set(copy[part]);
+  const weights = { current: current.weights, next: next.weights };
   return {
-    architecture,
-    current: copy,
-    next,
-    hashes,
-    precision,
-    sent: sentWeights(architecture, precision, weights, hashes.weights),
-    step,
+    ...{ architecture, current, next, hashes, precision, slots, memory, step },
+    sent: sentWeights(architecture, precision, weights, sent, hashes.weights),
     readers: new Map(),
+  };
+}
+
+/** One memory for all that the arithmetic touches; plain where a bucket holds more than the model. */
+function stateMemory(architecture: Architecture, precision: Precision) {
+  const { parameterCount, statisticCount } = architecture;
+  const { weightBytes } = weightLayout(architecture, precision);
+  const sentBytes = roundsWeights(precision) ? weightBytes : 0;
+  const aligned = (bytes: number): number => Math.ceil(bytes / 64) * 64;
+  const copyBytes = 2 * aligned(4 * parameterCount) + aligned(4 * statisticCount);
+  const whole = 2 * (copyBytes + aligned(sentBytes)) + 4 * bucketElements * slotCount;
+  const { buffer, wasm } =
+    parameterCount < bucketElements ? plainMemory(whole) : sharedMemory(whole);
+  let at = 0;
+  const take = (bytes: number): number => {
+    const from = at;
+    at += aligned(bytes);
+    return from;
+  };
+  const floats = (length: number) => new Float32Array(buffer, take(4 * length), length);
+  const copy = (): ModelCopy => ({
+    weights: floats(parameterCount),
+    momentum: floats(parameterCount),
+    statistics: floats(statisticCount),
+  });
+  const rounded = () => new Uint8Array(buffer, take(sentBytes), sentBytes);
+  return {
+    ...{ current: copy(), next: copy(), sent: [rounded(), rounded()] as const },
+    slots: Array.from({ length: slotCount }, () => floats(bucketElements)),
+    memory: wasm,
   };
 }
 

@@ -13,7 +13,7 @@ import { bucketCredit, bucketElements } from '../../shared/wire/limits.ts';
 import { copyFloats } from '../../shared/wire/tensors.ts';
 import type { Arithmetic, Slot } from './arithmetic.ts';
 import { type ModelState, nextIsFree } from './model-state.ts';
-import type { Reduced } from './step-arithmetic.ts';
+import type { Reduced } from './arithmetic-messages.ts';
 
 /** Where the gradient of a finished node can be pulled. */
 export interface NodeSource {

@@ -21,7 +21,7 @@ import {
   type FinalCheckpoint,
 } from './save-checkpoint.ts';
 import { type NodeSource, type ReduceProgress, reduceStep, WorkerGone } from './reducer.ts';
-import type { Reduced } from './step-arithmetic.ts';
+import type { Reduced } from './arithmetic-messages.ts';
 import type { ConverseResponse } from '../../shared/wire/messages.ts';
 import type { RunContext } from './run-context.ts';
 import { reviewConvict } from './review.ts';

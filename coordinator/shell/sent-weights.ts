@@ -6,7 +6,12 @@
 import { createHash } from 'node:crypto';
 import type { Architecture } from '../../shared/core/architecture-types.ts';
 import type { Precision } from '../../shared/core/method.ts';
-import { roundsWeights, weightLayout, writeWeights } from '../../shared/core/weight-layout.ts';
+import {
+  roundsWeights,
+  type RoundTo,
+  weightLayout,
+  writeWeights,
+} from '../../shared/core/weight-layout.ts';
 import { sha256Of } from '../../shared/adapters/fingerprint.ts';
 import { bytesOf } from '../../shared/wire/tensors.ts';
 
@@ -17,19 +22,19 @@ export interface SentWeights {
   hash: string;
 }
 
-/** `hash`: that of the f32 weights. */
+/** `memory`: for rounded ones; `hash`: that of the f32 weights. */
 export function sentWeights(
   architecture: Architecture,
   precision: Precision,
   { current, next }: { current: Float32Array; next: Float32Array },
+  memory: readonly [Uint8Array, Uint8Array],
   hash: string,
 ): SentWeights {
   if (!roundsWeights(precision)) return { current: bytesOf(current), next: bytesOf(next), hash };
   const layout = weightLayout(architecture, precision);
-  const memory = () => new Uint8Array(new SharedArrayBuffer(layout.weightBytes));
-  const rounded = memory();
+  const [rounded, other] = memory;
   writeWeights(architecture, layout, 'sentAt', current, [0, current.length], rounded);
-  return { current: rounded, next: memory(), hash: sha256Of(rounded) };
+  return { current: rounded, next: other, hash: sha256Of(rounded) };
 }
 
 export interface Sending {
@@ -44,6 +49,7 @@ export function sending(
   architecture: Architecture,
   precision: Precision,
   sent: Uint8Array,
+  round: RoundTo,
 ): Sending {
   if (!roundsWeights(precision)) return { made: (_, __, end) => 4 * end, digest: () => null };
   const layout = weightLayout(architecture, precision);
@@ -52,7 +58,7 @@ export function sending(
   return {
     made(weights, first, end) {
       const from = bytes;
-      bytes = writeWeights(architecture, layout, 'sentAt', weights, [first, end], sent);
+      bytes = writeWeights(architecture, layout, 'sentAt', weights, [first, end], sent, round);
       hash.update(sent.subarray(from, bytes));
       return bytes;
     },

@@ -7,60 +7,15 @@
  * finished before the next. Nothing here waits or knows of workers.
  */
 import { createHash, type Hash } from 'node:crypto';
-import type { Architecture } from '../../shared/core/architecture-types.ts';
-import type { Precision } from '../../shared/core/method.ts';
-import { type LearningRates, rateSegments } from '../../shared/core/schedule.ts';
-import { addInto, scaleRoot } from '../../shared/core/tree.ts';
-import { sgdStep, updateStatistics } from '../../shared/core/update.ts';
+import { rateSegments } from '../../shared/core/schedule.ts';
+import { updateStatistics } from '../../shared/core/update.ts';
+import { loopsOver } from '../../shared/core/vector-loops.ts';
 import { sha256Of } from '../../shared/adapters/fingerprint.ts';
 import { bucketElements } from '../../shared/wire/limits.ts';
 import { bytesOf } from '../../shared/wire/tensors.ts';
-import type { ModelCopy, StateHashes } from './model-state.ts';
+import type { Answer, Command, Shared, StepFactors } from './arithmetic-messages.ts';
+import type { ModelCopy } from './model-state.ts';
 import { type Sending, sending } from './sent-weights.ts';
-
-export interface StepFactors {
-  /** S */
-  leaves: number;
-  rates: LearningRates;
-  momentumFactor: number;
-  weightDecay: number;
-}
-
-export interface Reduced extends StateHashes {
-  gradient: string;
-  /** Of what workers are sent of the weights. */
-  sent: string;
-}
-
-export type Command =
-  /** Nothing of the step is made; `from`: which of the two copies is the current one. */
-  | { kind: 'begin'; epoch: number; factors: StepFactors; from: 0 | 1 }
-  /** The bucket of one node lies in this slot. */
-  | { kind: 'push'; slot: number; elements: number }
-  /** The two pushed last are summed. */
-  | { kind: 'add' }
-  /** What is left is the root of this bucket: scaled, applied and hashed. */
-  | { kind: 'apply'; bucket: number }
-  /** What is pushed and not applied is forgotten. */
-  | { kind: 'clear' }
-  /** The statistics, and the hashes of all of it. */
-  | { kind: 'finish' };
-
-export type Answer =
-  | { kind: 'free'; slot: number }
-  /** So many bytes of what is sent of the weights are made. */
-  | { kind: 'made'; epoch: number; bytes: number }
-  | { kind: 'finished'; epoch: number; reduced: Reduced };
-
-export interface Shared {
-  architecture: Architecture;
-  precision: Precision;
-  copies: readonly [ModelCopy, ModelCopy];
-  /** What is sent of the weights of each copy; in f32 their own memory. */
-  sent: readonly [Uint8Array, Uint8Array];
-  /** Memory of one bucket each. */
-  slots: readonly Float32Array[];
-}
 
 interface Open {
   epoch: number;
@@ -75,16 +30,19 @@ interface Open {
   moments: Float32Array;
 }
 
+const notWhole = () => new Error('the reduce plan is not whole');
+
 export function stepArithmetic(shared: Shared, answer: (answer: Answer) => void) {
-  const { architecture, precision, copies, slots } = shared;
+  const { architecture, precision, copies, slots, memory } = shared;
   const { parameterCount, statisticCount } = architecture;
   const segments = rateSegments(architecture);
+  const { addInto, scaleRoot, sgdStep, roundTo } = loopsOver(memory);
   const stack: { slot: number; values: Float32Array }[] = [];
   let open: Open | null = null;
 
   const pop = () => {
     const top = stack.pop();
-    if (top === undefined) throw new Error('the reduce plan is not whole');
+    if (top === undefined) throw notWhole();
     return top;
   };
   const clear = () => {
@@ -152,7 +110,7 @@ export function stepArithmetic(shared: Shared, answer: (answer: Answer) => void)
       clear();
       open = {
         ...{ epoch, factors, current: copies[from], next: copies[to] },
-        sending: sending(architecture, precision, shared.sent[to]),
+        sending: sending(architecture, precision, shared.sent[to], roundTo),
         gradient: createHash('sha256'),
         weights: createHash('sha256'),
         momentum: createHash('sha256'),
@@ -172,7 +130,7 @@ export function stepArithmetic(shared: Shared, answer: (answer: Answer) => void)
       case 'add': {
         const right = pop();
         const left = stack.at(-1);
-        if (left === undefined) throw new Error('the reduce plan is not whole');
+        if (left === undefined) throw notWhole();
         addInto(left.values, right.values);
         answer({ kind: 'free', slot: right.slot });
         return;

@@ -59,6 +59,9 @@ function isShort({ shape }: TensorSpec, precision: Precision): boolean {
   return roundsWeights(precision) && shape.length > 1;
 }
 
+/** Writes `values` as bfloat16 from byte `begin` on; returns the first byte behind them. */
+export type RoundTo = (values: Float32Array, into: Uint8Array, begin: number) => number;
+
 /** Whether what is sent of the weights differs from their own bytes. */
 export const roundsWeights = (precision: Precision): boolean => precision === 'bf16';
 
@@ -73,6 +76,7 @@ export function writeWeights(
   weights: Float32Array,
   [first, end]: readonly [first: number, end: number],
   into: Uint8Array,
+  round: RoundTo = roundToBfloat16,
 ): number {
   let written = 0;
   for (const [i, { offset, length }] of parameters.entries()) {
@@ -82,7 +86,7 @@ export function writeWeights(
     const tensor = layout.parameters[i] as PlacedTensor;
     const values = weights.subarray(from, to);
     const begin = tensor[where] + (tensor.bytes / length) * (from - offset);
-    written = (tensor.type === 'bfloat16' ? roundToBfloat16 : copyFloat32)(values, into, begin);
+    written = (tensor.type === 'bfloat16' ? round : copyFloat32)(values, into, begin);
   }
   return written;
 }
@@ -91,7 +95,7 @@ export function writeWeights(
  * f32 → bfloat16, to nearest, ties to even, as TensorFlow's Cast does. Values are finite. Returns the
  * first byte behind what was written; `begin` is even.
  */
-function roundToBfloat16(values: Float32Array, into: Uint8Array, begin: number): number {
+export function roundToBfloat16(values: Float32Array, into: Uint8Array, begin: number): number {
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
   const out = new Uint16Array(into.buffer, into.byteOffset + begin, bits.length);
   for (let i = 0; i < bits.length; i += 1) {

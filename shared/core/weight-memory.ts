@@ -1,11 +1,7 @@
-/**
- * Weights and running statistics in a worker's memory: written as they arrive, used where they lie.
- *
- * TensorFlow uses memory of ours in place only where it is aligned to 64 bytes. JavaScript cannot see
- * an address, but the memory of a WebAssembly instance begins at a page, and threads can share it.
- */
+/** Weights and running statistics in a worker's memory: written as they arrive, used where they lie. */
 import type { Architecture } from './architecture-types.ts';
 import type { Precision } from './method.ts';
+import { sharedMemory } from './shared-memory.ts';
 import {
   type PlacedTensor,
   type WeightLayout,
@@ -16,31 +12,9 @@ import {
 /** `memoryBytes` of a `WeightLayout`, each tensor in its place. */
 export type WeightMemory = Uint8Array;
 
-const wasmPageBytes = 65_536;
-
-/** Node has it; TypeScript's types for Node leave it to the browser's. */
-const { WebAssembly } = globalThis as unknown as {
-  WebAssembly: {
-    Memory: new (size: {
-      initial: number;
-      maximum: number;
-      shared: true;
-    }) => {
-      buffer: SharedArrayBuffer;
-    };
-  };
-};
-
 /** Zeros. */
 export function weightMemory({ memoryBytes }: WeightLayout): WeightMemory {
-  const pages = Math.max(1, Math.ceil(memoryBytes / wasmPageBytes));
-  try {
-    const { buffer } = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
-    return new Uint8Array(buffer, 0, memoryBytes);
-  } catch {
-    // Where address space is short; TensorFlow then makes a copy.
-    return new Uint8Array(new SharedArrayBuffer(memoryBytes));
-  }
+  return new Uint8Array(sharedMemory(memoryBytes).buffer, 0, memoryBytes);
 }
 
 /** Puts bytes that were sent, from byte `sentAt` on, where their tensors lie. */

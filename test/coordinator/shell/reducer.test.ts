@@ -14,7 +14,7 @@ import {
   reduceStep,
   WorkerGone,
 } from '../../../coordinator/shell/reducer.ts';
-import type { Reduced } from '../../../coordinator/shell/step-arithmetic.ts';
+import type { Reduced } from '../../../coordinator/shell/arithmetic-messages.ts';
 import { sha256Of } from '../../../shared/adapters/fingerprint.ts';
 import { payloadElements } from '../../../shared/core/architecture-types.ts';
 import { childrenOf, leavesOf, type NodeId, rootOf } from '../../../shared/core/tree.ts';
