@@ -339,6 +339,7 @@ async function* pullWeights(context: Served, weightsHash: string): AsyncGenerato
   const { model } = context;
   if (weightsHash !== model.sent.hash) throw stale();
   const parts = [model.sent.current, bytesOf(model.current.statistics)];
+  const weightBytes = model.sent.current.length;
   let offset = 0;
   context.meter.pulling(1);
   try {
@@ -346,7 +347,7 @@ async function* pullWeights(context: Served, weightsHash: string): AsyncGenerato
       for (let at = 0; at < part.length; at += chunkBytes) {
         const data = part.subarray(at, at + chunkBytes);
         if (model.sent.hash !== weightsHash) throw stale();
-        yield { offset, data, crc32: crc32(data) };
+        yield { offset, data, crc32: offset < weightBytes ? 0 : crc32(data) };
         offset += data.length;
       }
     }
@@ -365,11 +366,12 @@ async function* followWeights(
   if (step !== model.step && step !== model.step - 1) throw stale();
   const gone = new AbortController();
   for (const end of ['cancelled', 'close', 'error']) call.on(end, () => gone.abort());
-  const whole = model.sent.current.length + model.current.statistics.byteLength;
+  const weightBytes = model.sent.current.length;
+  const whole = weightBytes + model.current.statistics.byteLength;
   for (let offset = 0; offset < whole; ) {
     const data = await early.next(step, offset, gone.signal);
     if (data === null) throw stale();
-    yield { offset, data, crc32: crc32(data) };
+    yield { offset, data, crc32: offset < weightBytes ? 0 : crc32(data) };
     offset += data.length;
     meter.bytes('weights-out', data.length);
   }
