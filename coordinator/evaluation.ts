@@ -32,6 +32,7 @@ export interface ExtractionOptions {
   /** With the size of the evaluation's images. */
   method: Method;
   fingerprint: string;
+  /** Calibrated statistics take the place of its own. */
   copy: ModelCopy;
   step: number;
   /** Numbered from 0; the first `calibrate` of them measure the running statistics. */
@@ -90,6 +91,7 @@ export async function extractFeatures(options: ExtractionOptions): Promise<Extra
         return;
       }
       calibrated(net, values, model.current.statistics);
+      options.copy.statistics.set(model.current.statistics);
       backbone = backboneHash(net, model.current);
     },
   });

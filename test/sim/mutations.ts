@@ -46,13 +46,13 @@ export const mutations: readonly Mutation[] = [
   ]),
   mutation('a rejoining worker keeps stale weights', 1, [
     'worker/shell/session',
-    'if (run.loaded.hash === hash && same)',
-    "if (run.loaded.hash !== '')",
+    'if (run.loaded.weights === hash && same)',
+    "if (run.loaded.weights !== '')",
   ]),
   mutation('a worker starts on weights that were not announced', 31, [
     'worker/shell/session',
-    '(await arrivedAhead()) !== hash',
-    '(await arrivedAhead()) === null',
+    'if (sent?.weights !== hash) {',
+    'if (sent === null) {',
   ]),
   mutation('the last worker’s leaving resets the run', 22, [
     'coordinator/core/membership',
