@@ -34,10 +34,9 @@ import { earlyWeights } from './shell/early-weights.ts';
 import { openEventLog } from './shell/event-log.ts';
 import { openLedger } from './shell/ledger-file.ts';
 import { lossPicture } from './shell/loss-picture.ts';
-import { modelState } from './shell/model-state.ts';
 import { owedCheckpoint, owedFirstCheckpoint } from './shell/owed-checkpoints.ts';
 import { describeRun, openRun } from './shell/open-run.ts';
-import { recover } from './shell/recovery.ts';
+import { recoverModel } from './shell/recovery.ts';
 import { recordEvent } from './shell/record-event.ts';
 import { readReview, setCheckpointsAside } from './shell/review.ts';
 import type { RunContext } from './shell/run-context.ts';
@@ -202,9 +201,7 @@ async function serve(
     run.identity === null
       ? null
       : await openLedger(join(folder, 'ledger.jsonl'), generation, run.identity, wrong);
-  const recovered = await recover(folder, net, method.seed, ledger, review?.since);
-  const { copy, step, hashes } = recovered;
-  const model = modelState(net, copy, step, hashes, method.precision);
+  const { model, recovered } = await recoverModel(folder, net, method, ledger, review?.since);
   const early = earlyWeights();
   const context: RunContext = {
     folder,

@@ -7,12 +7,12 @@
 import type { EventBody } from '../../shared/core/events.ts';
 import { committedEvent } from './commit.ts';
 import { recordEvent } from './record-event.ts';
-import type { Recovered } from './recovery.ts';
+import type { Found } from './recovery.ts';
 import type { RunContext } from './run-context.ts';
 
 export async function openMissedEvents(
   context: RunContext,
-  recovered: Recovered,
+  recovered: Found,
   opened: EventBody,
 ): Promise<void> {
   const { events, ledger } = context;

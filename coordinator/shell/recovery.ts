@@ -6,9 +6,16 @@
  */
 import type { Architecture } from '../../shared/core/architecture-types.ts';
 import { asFailure } from '../../shared/core/failures.ts';
+import type { Method } from '../../shared/core/method.ts';
 import { checkpointSteps, readCheckpoint } from './checkpoints.ts';
 import type { LedgerFile } from './ledger-file.ts';
-import { initialCopy, type ModelCopy, type StateHashes } from './model-state.ts';
+import {
+  initialCopy,
+  type ModelCopy,
+  type ModelState,
+  modelState,
+  type StateHashes,
+} from './model-state.ts';
 import { readWarmSlots } from './warm-slots.ts';
 
 export interface Recovered {
@@ -18,6 +25,21 @@ export interface Recovered {
   hashes?: StateHashes;
   source: string;
   warnings: { code: string; message: string }[];
+}
+
+export type Found = Omit<Recovered, 'copy' | 'hashes'>;
+
+/** What `recover` finds, in memory of the model's own; what it was read into is let go. */
+export async function recoverModel(
+  folder: string,
+  architecture: Architecture,
+  { seed, precision }: Pick<Method, 'seed' | 'precision'>,
+  ledger: LedgerFile | null,
+  most?: number,
+): Promise<{ model: ModelState; recovered: Found }> {
+  const { copy, hashes, ...found } = await recover(folder, architecture, seed, ledger, most);
+  const model = modelState(architecture, copy, found.step, hashes, precision);
+  return { model, recovered: found };
 }
 
 export async function recover(
