@@ -17,6 +17,7 @@ import { drained, draining } from './draining.ts';
 import { admit } from './admission.ts';
 import { connect, expel, forget, lose } from './membership.ts';
 import { assignChecks, drawAudit, forgetOpinions, settle, unsettledLeaves } from './opinions.ts';
+import { dropSumOf, startReducing } from './summing.ts';
 import { acceptNode, leaseFailed, takeOffers, takeProgress } from './results.ts';
 import { speculate, watchDeadlines } from './speculation.ts';
 import type { CoreEvent, Effect, State, Turn } from './state.ts';
@@ -69,7 +70,7 @@ function react(state: State, event: CoreEvent, effects: Effect[], because: strin
     case 'features-ready':
       return featuresReady(state, event, effects);
     case 'reduced':
-      return reduced(state, event.step, effects, because);
+      return reduced(state, event, effects, because);
     case 'reduce-broken':
       return reduceBroken(state, event, effects, because);
     case 'committed':
@@ -142,6 +143,7 @@ function stopNow(state: State, effects: Effect[], because: string[]): boolean {
 function clearStep(state: State): void {
   state.finished = [];
   state.opinions = {};
+  state.summedFrom = [];
   state.nonFinite = {};
   state.handedBack = {};
   for (const worker of Object.values(state.workers)) worker.lease = null;
@@ -159,17 +161,14 @@ function covered(state: State): boolean {
   return leaves === state.plan.leaves;
 }
 
-function startReducing(state: State, effects: Effect[], because: string[]): void {
-  state.phase = 'reducing';
-  const nodes = [...state.finished].sort(
-    (a, b) => (a.leaves[0]?.leaf ?? 0) - (b.leaves[0]?.leaf ?? 0),
-  );
-  because.push(`all ${state.plan.leaves} micro-batches of step ${state.step} are in`);
-  effects.push({ kind: 'reduce', step: state.step, nodes });
-}
-
-function reduced(state: State, step: number, effects: Effect[], because: string[]): void {
+function reduced(
+  state: State,
+  { step, attempt }: Extract<CoreEvent, { kind: 'reduced' }>,
+  effects: Effect[],
+  because: string[],
+): void {
   if (state.phase !== 'reducing' || step !== state.step) return;
+  if (attempt !== state.reduceAttempts) return;
   const waiting = unsettledLeaves(state);
   if (waiting.length === 0) {
     seal(state, effects, because);
@@ -208,9 +207,11 @@ function reduceBroken(
     lose(state, worker, reason, effects, because);
     return;
   }
-  // What it claimed is worth as little as its bytes: an honest result must not have to equal it.
+  // What it claimed is worth as little as its bytes: an honest result must not have to equal it, and
+  // the bytes before these are no better.
   forgetOpinions(state, worker);
   expel(state, worker, 'bad-gradient', reason, effects, because);
+  dropSumOf(state, worker, effects, because);
 }
 
 function committed(state: State, step: number, effects: Effect[], because: string[]): void {

@@ -2,7 +2,7 @@
  * Who is convicted: the names that are barred with a worker, and what the shell must know to look at
  * the past again.
  */
-import type { Convict, State } from './state.ts';
+import type { Convict, Opinion, State } from './state.ts';
 import { liveWorkers } from './state.ts';
 
 /**
@@ -14,10 +14,8 @@ export function namesOf(id: string, host: string): string[] {
   return unnamed ? [id, `${host}-*`] : [id];
 }
 
-/** A worker that computed a leaf of the open step wrongly; null where it is gone already. */
-export function convictOf(state: State, worker: string, leaf: number): Convict | null {
-  const { host } = state.workers[worker] ?? {};
-  if (host === undefined) return null;
+/** A worker, there or gone, whose opinion of a leaf of the open step is wrong. */
+export function convictOf(state: State, { worker, host }: Opinion, leaf: number): Convict {
   const neighbours = liveWorkers(state).filter((w) => w.host === host && w.id !== worker);
   const others = neighbours.map(({ id }) => id);
   return { worker, host, leaf, step: state.step, others };

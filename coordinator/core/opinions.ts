@@ -12,6 +12,7 @@ import { lease, takeBack, tellMoved } from './leases.ts';
 import { mayCheck, thirdOpinion } from './checkers.ts';
 import { convictOf, namesOf } from './convicts.ts';
 import { expel } from './membership.ts';
+import { dropSumOf } from './summing.ts';
 import type { Effect, LeafReport, Opinion, State, WorkerState } from './state.ts';
 import { liveWorkers, readyWorkers } from './state.ts';
 
@@ -42,7 +43,7 @@ export function drawAudit(state: State): void {
 export function noteOpinion(state: State, worker: WorkerState, report: LeafReport): void {
   if (!worker.sameClass) return;
   const { leaf, inputHash, leafHash } = report;
-  const opinion = { worker: worker.id, inputHash, leafHash };
+  const opinion = { worker: worker.id, host: worker.host, inputHash, leafHash };
   const known = state.opinions[leaf] ?? [];
   if (known.some((other) => other.worker === worker.id && same(other, opinion))) return;
   if (known.length >= opinionsMax) return;
@@ -70,6 +71,8 @@ export function unsettledLeaves(state: State): number[] {
  */
 export function settle(state: State, effects: Effect[], because: string[]): void {
   for (const leaf of [...state.disputed]) {
+    // The conviction for another leaf may have settled it.
+    if (!state.disputed.includes(leaf)) continue;
     const opinions = state.opinions[leaf] ?? [];
     const groups = groupsOf(opinions);
     const [most, next] = groups;
@@ -79,14 +82,16 @@ export function settle(state: State, effects: Effect[], because: string[]): void
         undecidable(state, leaf, effects);
       continue;
     }
-    for (const worker of guilty) convict(state, worker, leaf, effects, because);
+    for (const opinion of guilty) convict(state, opinion, leaf, effects, because);
   }
 }
 
-/** Workers that gave two answers for one leaf, or null. */
-function contradicting(opinions: readonly Opinion[]): string[] | null {
-  const ids = opinions.map(({ worker }) => worker);
-  const twice = [...new Set(ids.filter((id, i) => ids.indexOf(id) !== i))];
+/** The first answers of workers that gave two for one leaf, or null. */
+function contradicting(opinions: readonly Opinion[]): Opinion[] | null {
+  const firstOf = ({ worker }: Opinion) => opinions.findIndex((other) => other.worker === worker);
+  const twice = opinions.filter(
+    (one, i) => firstOf(one) === i && opinions.filter((o) => o.worker === one.worker).length > 1,
+  );
   return twice.length > 0 ? twice : null;
 }
 
@@ -94,9 +99,9 @@ function minority(
   most: Opinion[] | undefined,
   next: Opinion[] | undefined,
   groups: Opinion[][],
-): string[] | null {
+): Opinion[] | null {
   if (most === undefined || next === undefined || most.length <= next.length) return null;
-  return groups.slice(1).flatMap((group) => group.map(({ worker }) => worker));
+  return groups.slice(1).flat();
 }
 
 const beingChecked = (state: State, leaf: number) =>
@@ -118,35 +123,26 @@ function undecidable(state: State, leaf: number, effects: Effect[]): void {
 /** Ends a worker's part in the run; the open step is as if it had never been there. */
 function convict(
   state: State,
-  id: string,
+  opinion: Opinion,
   leaf: number,
   effects: Effect[],
   because: string[],
 ): void {
-  const guilty = convictOf(state, id, leaf);
-  if (guilty === null) return;
-  const { host } = guilty;
+  const { worker: id, host } = opinion;
   state.convicts.push(...namesOf(id, host));
   const message =
     `${id} computed micro-batch ${leaf} of step ${state.step} wrongly: others agree on another ` +
     'result. Take that machine out and test it (memory, GPU, overclocking)';
   because.push(message);
-  effects.push({ kind: 'review', convict: guilty });
+  effects.push({ kind: 'review', convict: convictOf(state, opinion, leaf) });
   effects.push({
     kind: 'event',
     body: { kind: 'worker-convicted', worker: id, host, leaf },
     because: 'its result stands alone against two that agree, or against its own',
   });
   forgetOpinions(state, id);
-  const summed = state.phase === 'reducing' || state.phase === 'auditing';
-  const moved = takeBack(state, id);
-  tellMoved(moved, id, `${id} computes wrongly`, effects);
-  if (summed && moved.length > 0) {
-    state.phase = 'computing';
-    effects.push({ kind: 'discard-reduce' });
-    // What was summed from workers that have gone since is wanted again.
-    state.finished = state.finished.filter((done) => state.workers[done.worker] !== undefined);
-  }
+  tellMoved(takeBack(state, id), id, `${id} computes wrongly`, effects);
+  dropSumOf(state, id, effects, because);
   expel(state, id, 'quarantined', message, effects, because);
 }
 

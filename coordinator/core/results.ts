@@ -177,6 +177,17 @@ export function leaseFailed(
     suspectSample(state, event.sample ?? 0, worker.id, without, event.message, effects);
     return;
   }
+  if (event.code === 'sample-unavailable' && event.sample !== null) {
+    const seen = [...(state.unavailable[event.sample] ?? []), worker.id];
+    state.unavailable[event.sample] = seen;
+    if (agreed(state, seen, [])) {
+      const message =
+        `an image of the sample list cannot be had any more: ${event.message}. Put the file back as ` +
+        'it was where the coordinator reads it, then resume the run';
+      fail(state, 'sample-unavailable', message, effects);
+      return;
+    }
+  }
   worker.handBacks += 1;
   if (worker.handBacks < handBacksMax) return;
   const message =
@@ -194,6 +205,12 @@ function isNewSuspicion(state: State, event: Of<'lease-failed'>): boolean {
   return (state.undecodable[sample] ?? []).filter((id) => id === worker).length < 2;
 }
 
+/** Two workers found the same, or a lone one twice; nobody else is there but those in `without`. */
+function agreed(state: State, seen: readonly string[], without: readonly string[]): boolean {
+  const alone = readyWorkers(state).every((w) => seen.includes(w.id) || without.includes(w.id));
+  return seen.length > 1 && (new Set(seen).size > 1 || alone);
+}
+
 /** Two workers (or a lone one, twice) that cannot decode a sample make it mid-gray for all. */
 function suspectSample(
   state: State,
@@ -205,9 +222,7 @@ function suspectSample(
 ): void {
   const seen = [...(state.undecodable[sample] ?? []), id];
   state.undecodable[sample] = seen;
-  const alone = readyWorkers(state).every((w) => seen.includes(w.id) || without.includes(w.id));
-  const enough = seen.length > 1 && (new Set(seen).size > 1 || alone);
-  if (!enough) return;
+  if (!agreed(state, seen, without)) return;
   state.gray.push(sample);
   effects.push({
     kind: 'event',

@@ -138,6 +138,8 @@ export interface Convict {
 /** What a worker found for a leaf. */
 export interface Opinion {
   worker: string;
+  /** Its machine: it may be gone when its opinion is judged. */
+  host: string;
   inputHash: string;
   leafHash: string;
 }
@@ -185,6 +187,10 @@ export interface State {
    * equal. Those of a worker that sent hostile bytes or was convicted are taken out again.
    */
   opinions: Record<number, Opinion[]>;
+  /** Workers whose gradients may be part of what is summed of the open step, gone ones too. */
+  summedFrom: string[];
+  /** Reductions begun: the end of an earlier one is not the end of this one. */
+  reduceAttempts: number;
   /** Leaves of the open step on which opinions differ. */
   disputed: number[];
   /** Leaves of the open step that two workers must agree on before it is committed. */
@@ -200,6 +206,8 @@ export interface State {
   handedBack: Record<number, string[]>;
   /** Workers that could not decode a sample, by sample. */
   undecodable: Record<number, string[]>;
+  /** Workers that could have a sample neither from their own data nor from the coordinator. */
+  unavailable: Record<number, string[]>;
   /** Samples that nobody can decode: mid-gray for everyone. */
   gray: number[];
   /** Steps in a row with a low std, whether that was told, and the last std·√d. */
@@ -289,7 +297,7 @@ export type CoreEvent = { now: number } & (
       work: SurveyWork;
       chunk: number;
     }
-  | { kind: 'reduced'; step: number }
+  | { kind: 'reduced'; step: number; attempt: number }
   | { kind: 'reduce-broken'; step: number; worker: string; reason: string; hostile: boolean }
   | { kind: 'committed'; step: number }
   | { kind: 'final-checkpoint-saved' }
@@ -317,7 +325,7 @@ export type Effect =
   /** Nothing hangs on a draining worker any more: it may go. */
   | { kind: 'release'; worker: string }
   /** Background; comes back as `reduced` or `reduce-broken`. Nodes in tree order. */
-  | { kind: 'reduce'; step: number; nodes: FinishedNode[] }
+  | { kind: 'reduce'; step: number; attempt: number; nodes: FinishedNode[] }
   /** Stop pulling: a node is missing again. */
   | { kind: 'pause-reduce' }
   /** Stop pulling and forget what was summed: a part of it was wrong. */
@@ -365,6 +373,8 @@ export function initialState(
     finished: [],
     offers: [],
     opinions: {},
+    summedFrom: [],
+    reduceAttempts: 0,
     disputed: [],
     audited: [],
     convicts: [...convicts],
@@ -373,6 +383,7 @@ export function initialState(
     nonFinite: {},
     handedBack: {},
     undecodable: {},
+    unavailable: {},
     gray: [],
     collapse: { lowSteps: 0, told: false, ratio: 1 },
     survey: null,
@@ -424,6 +435,7 @@ export function copyState(state: State): State {
     nonFinite: { ...state.nonFinite },
     handedBack: { ...state.handedBack },
     undecodable: { ...state.undecodable },
+    unavailable: { ...state.unavailable },
     gray: [...state.gray],
     survey: state.survey && {
       ...state.survey,

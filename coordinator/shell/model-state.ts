@@ -68,6 +68,12 @@ export function hashesOf(copy: ModelCopy): StateHashes {
   };
 }
 
+/** Whether a state is the one that was wanted; false where none is known. */
+export const sameHashes = (found: StateHashes, wanted: StateHashes | undefined): boolean =>
+  found.weights === wanted?.weights &&
+  found.momentum === wanted.momentum &&
+  found.statistics === wanted.statistics;
+
 /** SHA-256 over the encoder's weights and running statistics, tensor by tensor, hex. */
 export function backboneHash(architecture: Architecture, copy: ModelCopy): string {
   const hash = createHash('sha256');

@@ -10,10 +10,12 @@ import type { Method } from '../../shared/core/method.ts';
 import { checkpointSteps, readCheckpoint } from './checkpoints.ts';
 import type { LedgerFile } from './ledger-file.ts';
 import {
+  hashesOf,
   initialCopy,
   type ModelCopy,
   type ModelState,
   modelState,
+  sameHashes,
   type StateHashes,
 } from './model-state.ts';
 import { readWarmSlots } from './warm-slots.ts';
@@ -58,11 +60,11 @@ export async function recover(
     if (warm && warm.step >= step) break;
     if (step > most) continue;
     try {
-      const { copy, manifest } = await readCheckpoint(folder, step, architecture);
-      if (step === 0) return { step, copy, source: 'the checkpoint of step 0', warnings };
-      const wanted = expected(step);
-      if (wanted && wanted.weights === manifest.hashes.weights)
-        return { step, copy, source: `the checkpoint of step ${step}`, warnings };
+      const { copy } = await readCheckpoint(folder, step, architecture);
+      const hashes = hashesOf(copy);
+      if (step === 0) return { step, copy, hashes, source: 'the checkpoint of step 0', warnings };
+      if (sameHashes(hashes, expected(step)))
+        return { step, copy, hashes, source: `the checkpoint of step ${step}`, warnings };
       const message = `the checkpoint of step ${step} is not what the ledger says; it is not used`;
       warnings.push({ code: 'checkpoint-damaged', message });
     } catch (error) {

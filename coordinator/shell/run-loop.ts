@@ -283,9 +283,10 @@ export function startRunLoop(
     background(async () => {
       try {
         const reduced = await reduceStep(task);
-        if (reduced === null) return null;
+        // A sum that was dropped meanwhile is nobody's.
+        if (reduced === null || controller.signal.aborted) return null;
         sealed = reduced;
-        return { kind: 'reduced', step: effect.step };
+        return { kind: 'reduced', step: effect.step, attempt: effect.attempt };
       } catch (error) {
         if (!(error instanceof WorkerGone)) throw error;
         if (controller.signal.aborted) return null;

@@ -10,7 +10,13 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Architecture } from '../../shared/core/architecture-types.ts';
 import { bytesOf } from '../../shared/wire/tensors.ts';
-import { emptyCopy, hashesOf, type ModelCopy, type StateHashes } from './model-state.ts';
+import {
+  emptyCopy,
+  hashesOf,
+  type ModelCopy,
+  sameHashes,
+  type StateHashes,
+} from './model-state.ts';
 
 const headerBytes = 4096;
 
@@ -127,10 +133,5 @@ async function readSlot(
   } finally {
     await handle.close();
   }
-  const hashes = hashesOf(copy);
-  const holds =
-    hashes.weights === wanted.weights &&
-    hashes.momentum === wanted.momentum &&
-    hashes.statistics === wanted.statistics;
-  return holds ? copy : null;
+  return sameHashes(hashesOf(copy), wanted) ? copy : null;
 }

@@ -118,13 +118,15 @@ export class WorkerLink {
   }
 
   private take(message: BucketMessage): void {
+    // Answers come in the order of the wishes, so those to wishes that were given up come first.
+    if (this.givenUp > 0) {
+      this.givenUp -= 1;
+      this.expectBucket();
+      return;
+    }
     const head = this.pending.shift();
     const fault =
       head === undefined ? 'it sent a bucket that nobody asked for' : faultOf(message, head);
-    if (head === undefined && this.givenUp > 0) {
-      this.givenUp -= 1;
-      return;
-    }
     if (head === undefined || fault !== null) {
       head?.reject(new WorkerGone(this.id, fault ?? '', true));
       this.rejectAll(fault ?? '', true);

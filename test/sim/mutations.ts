@@ -70,7 +70,7 @@ export const mutations: readonly Mutation[] = [
     'void ledger.commit(sealed);',
   ]),
   mutation('gradients are summed in the order of their arrival', 1, [
-    'coordinator/core/advance',
+    'coordinator/core/summing',
     '.sort((a, b) => (a.leaves[0]?.leaf ?? 0) - (b.leaves[0]?.leaf ?? 0))',
     '',
   ]),

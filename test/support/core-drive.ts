@@ -21,6 +21,11 @@ export type Unstamped = CoreEvent extends infer E
     : never
   : never;
 
+/** As `Unstamped`; the end of a reduction is that of the newest one unless it says else. */
+type Sent =
+  | Exclude<Unstamped, { kind: 'reduced' }>
+  | { kind: 'reduced'; step: number; attempt?: number };
+
 export const stages: CanaryStage[] = [
   { name: 'decode', sha256: 'a' },
   { name: 'step', sha256: 'b' },
@@ -79,7 +84,7 @@ export interface Drive {
   state: State;
   now: number;
   because: string[];
-  send(event: Unstamped): Effect[];
+  send(event: Sent): Effect[];
   /** Connects a worker and proves its class. */
   join(worker: string, proof?: CanaryStage[]): Effect[];
   /** The worker finishes the node that it has leased. */
@@ -94,7 +99,9 @@ export function drive(some: Partial<Plan> = {}, step = 0, knnBefore = false): Dr
     now: 0,
     because: [],
     send(event) {
-      const turn = advance(self.state, { ...event, now: self.now } as CoreEvent);
+      const { reduceAttempts: attempt } = self.state;
+      const whole = event.kind === 'reduced' ? { attempt, ...event } : event;
+      const turn = advance(self.state, { ...whole, now: self.now } as CoreEvent);
       self.state = turn.state;
       self.because = turn.because;
       return turn.effects;

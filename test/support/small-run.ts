@@ -80,8 +80,12 @@ export async function smallWorker(
   });
 }
 
-/** Runs a coordinator and so many workers to the end, or to `stop-at`. */
-export async function smallRun(options: SmallOptions, workers = 1): Promise<CoordinatorResult> {
+/** Runs a coordinator and so many workers to the end, or to `stop-at`; `before` they join. */
+export async function smallRun(
+  options: SmallOptions,
+  workers = 1,
+  before: () => void = () => undefined,
+): Promise<CoordinatorResult> {
   const values = { ...smallMethod, ...options };
   const { config } = parseConfig([{ source: 'flag', values }]);
   const joined: Promise<void>[] = [];
@@ -91,9 +95,10 @@ export async function smallRun(options: SmallOptions, workers = 1): Promise<Coor
     signal,
     say: () => undefined,
     onListening: (address) => {
+      before();
       for (let i = 0; i < workers; i += 1) joined.push(smallWorker(address, `w${i}`, signal));
     },
-  });
+  }).finally(() => Promise.allSettled(joined));
   await Promise.all(joined);
   return result;
 }

@@ -33,13 +33,8 @@ import { type ImageSource, imageSource, SampleFailure } from './images.ts';
 import { prepareSurvey } from './leaf-input.ts';
 import { type FinishedNode, type RunningNode, runNode } from './node-runner.ts';
 import { type PayloadPool, payloadPool } from './payload-pool.ts';
-import {
-  type SentHashes,
-  openTransport,
-  type Transport,
-  type WeightsAhead,
-  type WeightsTarget,
-} from './transport.ts';
+import { openTransport, type Transport, type WeightsAhead } from './transport.ts';
+import type { SentHashes, WeightsTarget } from './receive-weights.ts';
 import { turnedAwayBy } from './turned-away.ts';
 
 export interface SessionOptions {
@@ -107,6 +102,8 @@ export function runSession(options: SessionOptions): Promise<boolean> {
   let prepared: Prepared | null = null;
   /** What the open step makes, on its way since this worker handed in a part of it. */
   let ahead: WeightsAhead | null = null;
+  /** Hash of the weights that were announced last. */
+  let announced = '';
   /** Of the run that admitted this worker; it keeps a worker from wandering into another. */
   let identity = '';
   let working = new AbortController();
@@ -436,11 +433,17 @@ export function runSession(options: SessionOptions): Promise<boolean> {
       return hashes;
     }
 
-    /** What the compute is to have next is loaded while its leases are still to come. */
+    /**
+     * What the compute is to have next is loaded while its leases are still to come. Of several that
+     * were announced during a long micro-batch the newest alone is.
+     */
     function fetchAhead(hash: string): void {
       const run = prepared;
       if (run === null) return;
-      job = job.then(() => ensureWeights(run, hash)).catch(() => undefined);
+      announced = hash;
+      job = job
+        .then(() => (announced === hash ? ensureWeights(run, hash) : undefined))
+        .catch(() => undefined);
     }
 
     function work(task: Task): void {

@@ -4,15 +4,12 @@
  * write of its own waits, so two ends that both send bulk on one connection can stop each other for
  * ever.
  */
-import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import * as grpc from '@grpc/grpc-js';
 import type { Dialled } from '../../shared/adapters/dial.ts';
 import { TrainingService, writeTo } from '../../shared/adapters/grpc.ts';
 import { Failure } from '../../shared/core/failures.ts';
 import type { Sample } from '../../shared/core/sample.ts';
-import type { WeightLayout } from '../../shared/core/weight-layout.ts';
-import { placeSent, type WeightMemory } from '../../shared/core/weight-memory.ts';
 import { bucketElements, sampleBytesMax } from '../../shared/wire/limits.ts';
 import type {
   BucketMessage,
@@ -23,6 +20,7 @@ import type {
 } from '../../shared/wire/messages.ts';
 import { parseSamples } from '../../shared/wire/samples.ts';
 import { bytesOf } from '../../shared/wire/tensors.ts';
+import { receiveWeights, type SentHashes, type WeightsTarget } from './receive-weights.ts';
 
 type Duplex<A, B> = grpc.ClientDuplexStream<A, B>;
 type Readable<T> = grpc.ClientReadableStream<T>;
@@ -37,18 +35,6 @@ interface Stub {
 
 /** Longest wait for one of the data calls, milliseconds. */
 const callMs = 120_000;
-
-/** Where weights are put as they arrive. */
-export interface WeightsTarget {
-  layout: WeightLayout;
-  memory: WeightMemory;
-}
-
-/** SHA-256 over what was sent, hex. */
-export interface SentHashes {
-  weights: string;
-  statistics: string;
-}
 
 export interface WeightsAhead {
   step: number;
@@ -70,7 +56,7 @@ export interface Transport {
   /** Fills it with what the open step makes, while it is made. */
   followWeights(generation: number, step: number, into: WeightsTarget): WeightsAhead;
   listSamples(): Promise<Sample[]>;
-  /** Rejects with `sample-unavailable` where it has more bytes than that. */
+  /** Rejects with `sample-unavailable` where nobody has it, or it has more bytes than that. */
   fetchSample(sha256: string, bytesMax: number): Promise<Uint8Array>;
   close(): void;
 }
@@ -84,6 +70,13 @@ export function openTransport({ target, credentials, options }: Dialled): Transp
   const upStub = up as unknown as Stub;
   const downStub = down as unknown as Stub;
   const within = (): grpc.CallOptions => ({ deadline: Date.now() + callMs });
+  /** A client that is closed leaves its calls alone; whoever waits for one would wait on. */
+  const underway = new Set<Readable<never>>();
+  function read<T>(call: Readable<T>): Readable<T> {
+    underway.add(call as Readable<never>);
+    call.once('close', () => underway.delete(call as Readable<never>));
+    return call;
+  }
   return {
     converse: () => controlStub.converse(new grpc.Metadata()),
     serveGradients({ worker, generation, session }, payloadOf) {
@@ -102,14 +95,14 @@ export function openTransport({ target, credentials, options }: Dialled): Transp
       return { end: () => stream.end() };
     },
     async pullWeights(generation, weightsHash, into) {
-      const call = downStub.pullWeights({ generation, weightsHash, step: 0 }, within());
+      const call = read(downStub.pullWeights({ generation, weightsHash, step: 0 }, within()));
       const hashes = await receiveWeights(call, into);
       if (hashes.weights !== weightsHash)
         throw new Failure('bad-message', 'the weights do not have the hash that was announced');
       return hashes;
     },
     followWeights(generation, step, into) {
-      const call = downStub.pullWeights({ generation, weightsHash: '', step }, within());
+      const call = read(downStub.pullWeights({ generation, weightsHash: '', step }, within()));
       return {
         step,
         hashes: receiveWeights(call, into).catch(() => null),
@@ -118,65 +111,51 @@ export function openTransport({ target, credentials, options }: Dialled): Transp
     },
     async listSamples() {
       const lines: string[] = [];
-      const call = downStub.listSamples({}, within());
+      const call = read(downStub.listSamples({}, within()));
       try {
         for await (const part of call as AsyncIterable<{ lines: string }>) lines.push(part.lines);
       } catch (error) {
-        const away = [
-          grpc.status.CANCELLED,
-          grpc.status.DEADLINE_EXCEEDED,
-          grpc.status.UNAVAILABLE,
-        ];
-        if (!away.includes((error as grpc.ServiceError).code)) throw error;
-        const message = `the sample list did not arrive: ${(error as Error).message}`;
-        throw new Failure('coordinator-unreachable', message, { cause: error });
+        throw lostOnTheWay(error, 'the sample list') ?? error;
       }
       return parseSamples(lines.join(''));
     },
     async fetchSample(sha256, bytesMax) {
       const parts: Uint8Array[] = [];
       let bytes = 0;
-      const call = downStub.fetchSample({ sha256 }, within());
-      for await (const part of call as AsyncIterable<{ data: Uint8Array }>) {
-        bytes += part.data.length;
-        if (bytes > Math.min(bytesMax, sampleBytesMax)) {
-          call.cancel();
-          throw new Failure('sample-unavailable', 'the image is larger than the sample list says');
+      const call = read(downStub.fetchSample({ sha256 }, within()));
+      try {
+        for await (const part of call as AsyncIterable<{ data: Uint8Array }>) {
+          bytes += part.data.length;
+          if (bytes > Math.min(bytesMax, sampleBytesMax)) {
+            call.cancel();
+            const message = 'the image is larger than the sample list says';
+            throw new Failure('sample-unavailable', message);
+          }
+          parts.push(part.data);
         }
-        parts.push(part.data);
+      } catch (error) {
+        const { code, details } = error as grpc.ServiceError;
+        if (code === grpc.status.NOT_FOUND)
+          throw new Failure('sample-unavailable', details, { cause: error });
+        throw lostOnTheWay(error, 'the image') ?? error;
       }
       return Buffer.concat(parts);
     },
     close() {
+      for (const call of underway) call.cancel();
       for (const connection of [control, up, down]) connection.close();
     },
   };
 }
 
-/** Takes weights and running statistics in order. */
-async function receiveWeights(
-  call: Readable<WeightsChunk>,
-  { layout, memory }: WeightsTarget,
-): Promise<SentHashes> {
-  const { weightBytes, sentBytes } = layout;
-  const [weights, statistics] = [createHash('sha256'), createHash('sha256')];
-  let received = 0;
-  for await (const chunk of call as AsyncIterable<WeightsChunk>) {
-    const { offset, data: bytes } = chunk;
-    const end = offset + bytes.length;
-    const inWeights = end <= weightBytes;
-    const fits = offset === received && (inWeights || offset >= weightBytes) && end <= sentBytes;
-    // The hash covers the weights, and nothing else the statistics where they are not asked for.
-    if (!fits || (!inWeights && crc32(bytes) !== chunk.crc32)) {
-      call.cancel();
-      throw new Failure('bad-message', 'the weights arrived damaged or out of order');
-    }
-    (inWeights ? weights : statistics).update(bytes);
-    placeSent(layout, memory, bytes, offset);
-    received = end;
-  }
-  if (received !== sentBytes) throw new Failure('bad-message', 'the weights did not arrive whole');
-  return { weights: weights.digest('hex'), statistics: statistics.digest('hex') };
+/** `coordinator-unreachable` where a call broke with its connection, else null. */
+function lostOnTheWay(error: unknown, what: string): Failure | null {
+  const { CANCELLED, DEADLINE_EXCEEDED, UNAVAILABLE } = grpc.status;
+  const { code, message } = error as grpc.ServiceError;
+  if (![CANCELLED, DEADLINE_EXCEEDED, UNAVAILABLE].includes(code)) return null;
+  return new Failure('coordinator-unreachable', `${what} did not arrive: ${message}`, {
+    cause: error,
+  });
 }
 
 async function answer(

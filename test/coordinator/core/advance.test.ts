@@ -144,7 +144,8 @@ test('what a worker claimed does not count once its bytes are hostile: an honest
     run.finish('a', { inputHash: 'a lie', leafHash: 'another' });
     run.finish('b');
     const reason = 'short bucket';
-    run.send({ kind: 'reduce-broken', step: 0, worker: 'a', reason, hostile });
+    const effects = run.send({ kind: 'reduce-broken', step: 0, worker: 'a', reason, hostile });
+    assert.equal(all(effects, 'discard-reduce').length, hostile ? 1 : 0);
     assert.equal(run.leaseOf('b'), '0/0');
     return run;
   };
@@ -350,7 +351,7 @@ test('many undecodable samples in one micro-batch do not cost the worker its pla
 test('a worker that hands back lease after lease without a result is turned away', () => {
   const run = drive({ leaves: 1 });
   run.join('a');
-  const failing = { ...undecodable('a'), code: 'sample-unavailable', message: 'no disk' } as const;
+  const failing = { ...undecodable('a'), code: 'compute-failed', message: 'no disk' } as const;
   for (let i = 1; i < handBacksMax; i += 1) {
     assert.deepEqual(all(run.send(failing), 'refuse'), []);
     assert.equal(run.leaseOf('a'), '0/0');
@@ -358,6 +359,26 @@ test('a worker that hands back lease after lease without a result is turned away
   const refused = one(run.send(failing), 'refuse');
   assert.match(refused.message, /handed back 8 leases in a row.*no disk/);
   assert.equal(run.state.workers['a'], undefined);
+});
+
+test('an image that nobody can have stops the run, and no worker for it', () => {
+  const missing = (worker: string) =>
+    ({ ...undecodable(worker), code: 'sample-unavailable', message: 'x.jpg: gone' }) as const;
+  const run = drive({ leaves: 2, minWorkers: 2 });
+  run.join('a');
+  run.join('b');
+  const first = run.send(missing('a'));
+  assert.deepEqual(all(first, 'fail'), [], 'one worker may be mistaken');
+  run.finish('b');
+  const failed = one(run.send(missing('b')), 'fail');
+  assert.equal(failed.code, 'sample-unavailable');
+  assert.match(failed.message, /x\.jpg: gone\. Put the file back/);
+  assert.ok(run.state.workers['a'] && run.state.workers['b']);
+
+  const alone = drive({ leaves: 1 });
+  alone.join('a');
+  assert.deepEqual(all(alone.send(missing('a')), 'fail'), []);
+  assert.equal(one(alone.send(missing('a')), 'fail').code, 'sample-unavailable');
 });
 
 test('a micro-batch that one worker hands back goes to another', () => {

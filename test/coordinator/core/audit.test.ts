@@ -3,7 +3,15 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { auditedLeaves } from '../../../shared/core/audit.ts';
 import type { LeafReport } from '../../../coordinator/core/state.ts';
-import { all, connectedEvent, type Drive, drive, one, told } from '../../support/core-drive.ts';
+import {
+  all,
+  connectedEvent,
+  type Drive,
+  drive,
+  nodeReady,
+  one,
+  told,
+} from '../../support/core-drive.ts';
 
 const group = (leaves: number, workers: number, audit: number): Drive => {
   const run = drive({ leaves, minWorkers: workers, audit });
@@ -195,4 +203,74 @@ test('10,000 audits of honest workers raise no alarm', () => {
     run.send({ kind: 'committed', step });
     if (run.state.phase !== 'computing') break;
   }
+});
+
+/** Three workers, a leaf each; `w0` lies about leaf 0, and its gradient is being summed. */
+function summedFromLiar(audit: number): Drive {
+  const run = group(3, 3, audit);
+  run.finish('w0', { leafHash: 'wrong' });
+  run.finish('w1');
+  assert.equal(all(run.finish('w2'), 'reduce').length, 1);
+  return run;
+}
+
+/** Others compute leaf 0, until it is known who was wrong. */
+function findTheLiar(run: Drive, ...others: string[]) {
+  const effects = [];
+  const answered = new Set<string>();
+  for (let i = 0; i < 10 && answered.size < 2; i += 1)
+    for (const worker of others) {
+      if (run.leaseOf(worker) === '0/0') answered.add(worker);
+      if (run.leaseOf(worker) !== '-') effects.push(...run.finish(worker));
+    }
+  return effects;
+}
+
+for (const [how, leave] of [
+  ['joined again', (run: Drive) => run.send(connectedEvent('w0'))],
+  ['was killed', (run: Drive) => run.send({ kind: 'worker-lost', worker: 'w0', reason: 'killed' })],
+] as const)
+  for (const audit of [0, 1])
+    test(`nothing stays of what was summed from a convict that ${how} before (audit ${audit})`, () => {
+      const run = summedFromLiar(audit);
+      const left = leave(run);
+      assert.equal(all(left, 'pause-reduce').length, 1, 'what is summed would stay');
+      const effects = findTheLiar(run, 'w1', 'w2');
+      assert.equal(one(effects, 'review').convict.worker, 'w0');
+      assert.equal(one(effects, 'review').convict.host, 'here');
+      assert.equal(all(effects, 'discard-reduce').length, 1);
+      assert.equal(all(effects, 'fail').length, 0);
+      const attempt = run.state.reduceAttempts;
+      const late = run.send({ kind: 'reduced', step: 0, attempt: attempt - 1 });
+      assert.deepEqual(all(late, 'commit'), [], 'the end of the sum that was thrown away');
+      effects.push(...run.send({ kind: 'reduced', step: 0 }), ...work(run));
+      for (const { shares, leaves } of [...all(effects, 'commit')]) {
+        assert.ok(shares.every(({ worker }) => worker !== 'w0'));
+        assert.equal(leaves[0]?.leafHash, 'leaf 0/0');
+      }
+      assert.equal(all(effects, 'commit').length, 1);
+    });
+
+test('bytes that are no gradient take with them what was summed from their sender', () => {
+  const run = summedFromLiar(1);
+  const broken = run.send({
+    ...{ kind: 'reduce-broken', step: 0, worker: 'w0', reason: 'checksum', hostile: true },
+  });
+  assert.equal(all(broken, 'discard-reduce').length, 1);
+  const effects = findTheLiar(run, 'w1', 'w2');
+  assert.deepEqual(all(effects, 'review'), [], 'its word counts for nothing either');
+  effects.push(...run.send({ kind: 'reduced', step: 0 }), ...work(run));
+  assert.equal(all(effects, 'commit').length, 1);
+});
+
+test('one result that settles two leaves at once convicts one worker and stops nothing', () => {
+  const run = group(4, 3, 0);
+  const node = { level: 1, index: 0 };
+  const answer = (worker: string, leafHash?: string) =>
+    run.send(nodeReady(run.state, worker, node, leafHash === undefined ? {} : { leafHash }));
+  answer('w0', 'wrong');
+  answer('w1');
+  const effects = answer('w2');
+  assert.deepEqual(all(effects, 'fail'), []);
+  assert.equal(one(effects, 'review').convict.worker, 'w0');
 });

@@ -47,7 +47,12 @@ async function runWith(
   return { folder, ledger };
 }
 
-async function saveCheckpoint(folder: string, step: number, copy = copyAt(step)): Promise<void> {
+async function saveCheckpoint(
+  folder: string,
+  step: number,
+  copy = copyAt(step),
+  claimed = copy,
+): Promise<void> {
   await writeCheckpoint({
     folder,
     generation: 1,
@@ -55,7 +60,7 @@ async function saveCheckpoint(folder: string, step: number, copy = copyAt(step))
     copy,
     step,
     identity: 'identity',
-    hashes: hashesOf(copy),
+    hashes: hashesOf(claimed),
     record: null,
     reproducible: true,
   });
@@ -114,6 +119,16 @@ test('a whole checkpoint that is not what the ledger says is passed over too', a
   const { folder, ledger } = await runWith(t, 6);
   await saveCheckpoint(folder, 3);
   await saveCheckpoint(folder, 6, copyAt(99));
+  const found = await recover(folder, tinyModel, seed, ledger);
+  assert.equal(found.step, 3);
+  assert.match(found.warnings[0]?.message ?? '', /step 6 is not what the ledger says/);
+});
+
+test('a checkpoint is believed for the bytes it holds, momentum too, not for what its manifest says', async (t) => {
+  const { folder, ledger } = await runWith(t, 6);
+  await saveCheckpoint(folder, 3);
+  const momentum = copyAt(6).weights;
+  await saveCheckpoint(folder, 6, { ...copyAt(6), momentum }, copyAt(6));
   const found = await recover(folder, tinyModel, seed, ledger);
   assert.equal(found.step, 3);
   assert.match(found.warnings[0]?.message ?? '', /step 6 is not what the ledger says/);

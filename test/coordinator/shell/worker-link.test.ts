@@ -126,6 +126,18 @@ test('answers to wishes that were given up are dropped; one more is what nobody 
   assert.deepEqual(told, ['it sent a bucket that nobody asked for']);
 });
 
+test('a late answer to a wish that was given up is not taken for one to the next wish', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const { link, gradients } = linked();
+  const late = link.pull(4, node, 7, 2);
+  t.mock.timers.tick(60_000);
+  await assert.rejects(late, gone(false, /no bucket of its gradient came/));
+  const next = link.pull(4, node, 8, 2);
+  gradients.receive(bucket({ bucket: 7, data: Uint8Array.from(data).fill(7) }));
+  gradients.receive(bucket({ bucket: 8 }));
+  assert.deepEqual(await next, data);
+});
+
 test('a stream that ends takes every wish along, and that is not hostile', async () => {
   const { link, gradients } = linked();
   const wish = link.pull(4, node, 0, 2);

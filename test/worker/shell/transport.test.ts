@@ -1,5 +1,6 @@
 /** The worker's connections: gradients and weights travel at the same time and never hold each other. */
 import assert from 'node:assert/strict';
+import { EventEmitter, once } from 'node:events';
 import { test } from 'node:test';
 import * as grpc from '@grpc/grpc-js';
 import { arithmetic, inLine } from '../../../coordinator/shell/arithmetic.ts';
@@ -31,12 +32,15 @@ test('48 MB go up while the next weights come down, on connections of their own'
   const early = earlyWeights();
   const numbers = arithmetic(model, early, inLine);
   const links = new Map<string, WorkerLink>();
-  const parts = { plan: { generation: 1 }, links, model, early, meter: stepMeter() };
+  const parts = { plan: { generation: 1 }, links, model, early, meter: stepMeter(), samples: [] };
   const server = tunedServer();
+  const listing = new EventEmitter();
   const service = {
     ...trainingService(parts as unknown as RunContext, () => {
       throw new Error('no run loop here');
     }),
+    // It never answers.
+    listSamples: () => listing.emit('asked'),
     converse: (call: ControlStream) =>
       call.on('data', ({ join }: ConverseRequest) => {
         const link = new WorkerLink(join?.worker ?? '', call);
@@ -81,4 +85,12 @@ test('48 MB go up while the next weights come down, on connections of their own'
     });
     assert.equal((await ahead.hashes)?.weights, reduced?.weights);
   }
+  const failing = (code: string) => (error: unknown) => (error as { code?: unknown }).code === code;
+  const nowhere = transport.fetchSample('0'.repeat(64), 10);
+  await assert.rejects(nowhere, failing('sample-unavailable'));
+  // A connection that is hung up keeps nobody waiting for what is still on its way.
+  const list = transport.listSamples();
+  await once(listing, 'asked');
+  transport.close();
+  await assert.rejects(list, failing('coordinator-unreachable'));
 });
