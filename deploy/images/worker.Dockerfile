@@ -1,5 +1,6 @@
 # A worker: Node, the program, TensorFlow from its Python wheel, no Python, no compiler. One process
-# computes on one GPU. From the root of the repository:
+# computes on one GPU; `train` in this image starts one for each, with a coordinator beside them and
+# the run folder in /var/lib/tandem. From the root of the repository:
 #   docker build -f deploy/images/worker.Dockerfile -t tandem-worker:0.1.0-cuda12 .
 #   docker build -f deploy/images/worker.Dockerfile --build-arg CUDA=0 -t tandem-worker:0.1.0-cpu .
 # With CUDA the wheel and NVIDIA's libraries for CUDA 12 come to about 3 GB to fetch and 6 GB to keep;
@@ -35,8 +36,8 @@ RUN apt-get update \
   && apt-get install -y --no-install-recommends tini \
   && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /usr/local/lib/node_modules /opt/yarn* \
   && ln -s /app/cli/bin.js /usr/local/bin/tandem \
-  && mkdir -p /var/cache/tandem \
-  && chown 10001:10001 /var/cache/tandem
+  && mkdir -p /var/lib/tandem /var/cache/tandem \
+  && chown 10001:10001 /var/lib/tandem /var/cache/tandem
 WORKDIR /app
 # The largest and least changing layer first.
 COPY --from=build /opt/tandem /opt/tandem

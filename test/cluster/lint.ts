@@ -160,7 +160,12 @@ it('hadolint: the Dockerfiles are clean', () => {
 });
 
 it('the compose file is one of the specification', () => {
-  const tree = parse(readFileSync(join(root, 'compose.yaml'), 'utf8'), { merge: true });
+  // This parser does not know the number of tries, `on-failure:5`, that the specification has.
+  const text = readFileSync(join(root, 'compose.yaml'), 'utf8').replace(
+    /(: on-failure):\d+$/m,
+    '$1',
+  );
+  const tree = parse(text, { merge: true });
   const script =
     'import sys\nfrom compose_spec import PyCompose\n' +
     'print(" ".join(sorted(PyCompose.from_yaml(sys.stdin.read()).service_names())))\n';
@@ -172,7 +177,7 @@ it('the compose file is one of the specification', () => {
     });
   const { status, stdout, stderr } = check(tree);
   assert.equal(status, 0, stderr);
-  assert.equal(stdout.trim(), 'coordinator nats worker worker-cpu');
-  tree.services.worker.stop_grace_perid = '1s';
+  assert.equal(stdout.trim(), 'coordinator nats train worker-cpu');
+  tree.services.train.stop_grace_perid = '1s';
   assert.notEqual(check(tree).status, 0, 'a key that is none is refused');
 });

@@ -11,7 +11,7 @@ import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { buildControlPlane } from './build.ts';
 import { type ApiObject, type ControlPlane, startControlPlane, until } from './control-plane.ts';
-import { type Kubelet, paperRunner, playKubelet, type PodSpec } from './kubelet.ts';
+import { type Kubelet, paperRunner, playKubelet, type PodSpec, type Runner } from './kubelet.ts';
 import { addStorage, enforced, gpuNodes, ownOverlay } from './surroundings.ts';
 
 const deploy = fileURLToPath(new URL('../../../deploy/kubernetes/', import.meta.url));
@@ -21,11 +21,19 @@ let folder: string;
 let plane: ControlPlane;
 let kubelet: Kubelet;
 
+/** Exit codes with which containers of paper end at once, by `namespace/role`. */
+const failing = new Map<string, number>();
+const runner: Runner = async (pod, spec) => {
+  const code = failing.get(`${pod.metadata.namespace}/${role(pod)}`);
+  if (code === undefined) return paperRunner(pod, spec);
+  return { ended: Promise.resolve(code), ready: async () => false, terminate: () => undefined };
+};
+
 before(async () => {
   await buildControlPlane((line) => process.stderr.write(`${line}\n`));
   folder = mkdtempSync(join(tmpdir(), 'tandem-cluster-'));
   plane = await startControlPlane(folder);
-  kubelet = await playKubelet(plane, gpuNodes, paperRunner);
+  kubelet = await playKubelet(plane, gpuNodes, runner);
   await addStorage(plane);
 });
 after(async () => {
@@ -43,10 +51,11 @@ const readyPods = (pods: readonly ApiObject[]) =>
     return ready && pod.metadata.deletionTimestamp === undefined;
   });
 
-async function workers(namespace: string): Promise<ApiObject[]> {
+async function podsOf(namespace: string, wanted: string): Promise<ApiObject[]> {
   const pods = await plane.list(`/api/v1/namespaces/${namespace}/pods`);
-  return pods.filter((pod) => role(pod) === 'worker');
+  return pods.filter((pod) => role(pod) === wanted);
 }
+const workers = (namespace: string) => podsOf(namespace, 'worker');
 const namesOf = (pods: readonly ApiObject[]) => pods.map((pod) => pod.metadata.name).sort();
 
 async function workersReady(namespace: string, count: number): Promise<ApiObject[]> {
@@ -63,6 +72,21 @@ async function workersReady(namespace: string, count: number): Promise<ApiObject
     state,
   );
   return workers(namespace);
+}
+
+const batchJobFolder = join(deploy, 'overlays', 'batch-job');
+async function batchJob(namespace: string): Promise<void> {
+  await enforced(plane, namespace);
+  await plane.kubectl(['apply', '--server-side', '-n', namespace, '-k', batchJobFolder]);
+}
+const jobPath = (namespace: string, name: string) =>
+  `/apis/batch/v1/namespaces/${namespace}/jobs/${name}`;
+/** Why a Job has failed, or null while it has not. */
+async function endOf(namespace: string, name: string): Promise<string | null> {
+  const { status } = await plane.api<ApiObject>('GET', jobPath(namespace, name));
+  const conditions = (status?.['conditions'] ?? []) as Record<string, string>[];
+  const failed = conditions.find((each) => each['type'] === 'Failed' && each['status'] === 'True');
+  return failed?.['reason'] ?? null;
 }
 
 /** Each worker asks for one GPU, and no node gives away more than it has. */
@@ -196,9 +220,7 @@ describe('the overlays before a real API server', { concurrency: 1, timeout: 1_2
   });
 
   it('the Indexed Job scales by a patch, up and down, and lets a drain through', async () => {
-    await enforced(plane, 'batch');
-    const path = join(deploy, 'overlays', 'batch-job');
-    await plane.kubectl(['apply', '--server-side', '-n', 'batch', '-k', path]);
+    await batchJob('batch');
     holdOneGpuEach(await workersReady('batch', 2));
     const patch = (count: number) => {
       const spec = JSON.stringify({ spec: { parallelism: count, completions: count } });
@@ -216,5 +238,58 @@ describe('the overlays before a real API server', { concurrency: 1, timeout: 1_2
     assert.ok(!namesOf(await workers('batch')).includes(leaving ?? ''));
     await plane.kubectl(['uncordon', node]);
     await plane.kubectl(['delete', 'namespace', 'batch', '--wait=true', '--timeout=120s']);
+  });
+
+  it('a coordinator without workers waits, and the deadline that ends it can be patched', async () => {
+    const namespace = 'no-workers';
+    // Refused for good: another device class.
+    failing.set(`${namespace}/worker`, 76);
+    await batchJob(namespace);
+    await until(
+      'the workers are given up',
+      async () => (await endOf(namespace, 'worker')) !== null,
+    );
+    assert.equal(await endOf(namespace, 'worker'), 'FailedIndexes');
+    const job = await plane.api<ApiObject>('GET', jobPath(namespace, 'worker'));
+    assert.equal(job.status?.['failedIndexes'], '0,1');
+    assert.equal(await endOf(namespace, 'coordinator'), null);
+    // Another wave of workers finds it there.
+    failing.delete(`${namespace}/worker`);
+    await plane.kubectl(['delete', '-n', namespace, 'job', 'worker']);
+    await plane.kubectl(['apply', '--server-side', '-n', namespace, '-k', batchJobFolder]);
+    await workersReady(namespace, 2);
+    const patch = (seconds: number) =>
+      plane.kubectl([
+        ...['patch', '-n', namespace, 'job', 'coordinator', '-p'],
+        JSON.stringify({ spec: { activeDeadlineSeconds: seconds } }),
+      ]);
+    await patch(7_776_000);
+    assert.equal(await endOf(namespace, 'coordinator'), null);
+    const already = kubelet.drained.length;
+    await patch(1);
+    const over = async () => (await endOf(namespace, 'coordinator')) === 'DeadlineExceeded';
+    await until('the deadline ends the coordinator', over);
+    // As a drain does: SIGTERM, and two minutes for a checkpoint.
+    const [end] = kubelet.drained.slice(already);
+    assert.match(end?.pod ?? '', /^coordinator-/);
+    assert.deepEqual([end?.graceMs, end?.killed], [120_000, false]);
+    await plane.kubectl(['delete', 'namespace', namespace, '--wait=true', '--timeout=120s']);
+  });
+
+  it('workers without a coordinator are tried six times each, and give up', async () => {
+    const namespace = 'no-coordinator';
+    failing.set(`${namespace}/coordinator`, 78);
+    failing.set(`${namespace}/worker`, 69);
+    await batchJob(namespace);
+    await until('the coordinator fails at its first try', async () => {
+      return (await endOf(namespace, 'coordinator')) === 'PodFailurePolicy';
+    });
+    assert.equal((await podsOf(namespace, 'coordinator')).length, 1);
+    const tries = async () => `${(await podsOf(namespace, 'worker')).length} tries`;
+    const over = async () => (await endOf(namespace, 'worker')) === 'FailedIndexes';
+    // The pauses alone: 10, 20, 40, 80 and 160 seconds.
+    await until('the workers are given up', over, tries, 420_000);
+    assert.equal(await tries(), '12 tries');
+    await plane.kubectl(['delete', 'namespace', namespace, '--wait=true', '--timeout=120s']);
   });
 });

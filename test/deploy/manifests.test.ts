@@ -4,52 +4,25 @@
  * some is `npm run test:manifests`, what needs a control plane `npm run test:cluster`.
  */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { parseAllDocuments } from 'yaml';
 import { readConfigFile } from '../../cli/config-file.ts';
 import { parseConfig } from '../../shared/core/config.ts';
 import { command } from '../support/command.ts';
-
-const root = fileURLToPath(new URL('../../../', import.meta.url));
-const folder = join(root, 'deploy', 'kubernetes');
-const read = (path: string): string => readFileSync(path, 'utf8');
-
-type Tree = { [key: string]: Tree } & (string | number | boolean | null);
-
-const documentsOf = (path: string): Tree[] =>
-  parseAllDocuments(read(path), { merge: true }).map((document) => {
-    assert.deepEqual(document.errors, [], path);
-    return document.toJS() as Tree;
-  });
-
-const files = readdirSync(folder, { recursive: true })
-  .map(String)
-  .filter((path) => path.endsWith('.yaml'))
-  .map((path) => join(folder, path))
-  .sort();
-const compose = documentsOf(join(root, 'compose.yaml'))[0] as Tree;
-const dockerfiles = ['coordinator', 'worker'].map((role) =>
-  join(root, 'deploy', 'images', `${role}.Dockerfile`),
-);
-
-/** Every text in a tree, with those that a patch holds as YAML of its own. */
-function textsOf(tree: unknown): string[] {
-  if (typeof tree === 'string')
-    return tree.startsWith('- op:')
-      ? parseAllDocuments(tree).flatMap((d) => textsOf(d.toJS()))
-      : [tree];
-  return typeof tree === 'object' && tree !== null ? Object.values(tree).flatMap(textsOf) : [];
-}
-
-/** Every object below a tree that has this key. */
-function having(tree: unknown, key: string): Tree[] {
-  if (typeof tree !== 'object' || tree === null) return [];
-  const below = Object.values(tree).flatMap((value) => having(value, key));
-  return key in tree ? [tree as Tree, ...below] : below;
-}
+import {
+  compose,
+  dockerfiles,
+  documentsOf,
+  having,
+  manifestFiles as files,
+  manifests as folder,
+  namesOf,
+  read,
+  root,
+  type Tree,
+  textsOf,
+} from '../support/deployed.ts';
 
 test('every manifest is YAML, and every file that a kustomization names is there', () => {
   assert.ok(files.length > 10);
@@ -63,7 +36,7 @@ test('every manifest is YAML, and every file that a kustomization names is there
 });
 
 test('every option in manifests and compose file is one of the program', async () => {
-  const helps = ['coordinator', 'worker'].map((name) => command([name, '--help']));
+  const helps = ['coordinator', 'worker', 'train'].map((name) => command([name, '--help']));
   const known = new Set(
     (await Promise.all(helps)).flatMap(({ out }) => out.match(/--[a-z][a-z-]+/g) ?? []),
   );
@@ -123,8 +96,7 @@ test('a worker has more time to end than it takes to drain', () => {
     assert.ok(Number(spec['terminationGracePeriodSeconds']) > Number(grace.split('=')[1]) + 5);
   }
   assert.ok(seen > 0);
-  for (const service of ['worker', 'worker-cpu'])
-    assert.equal(compose['services']?.[service]?.['stop_grace_period'], '75s');
+  assert.equal(compose['services']?.['worker-cpu']?.['stop_grace_period'], '75s');
 });
 
 test('probes, services and policies name ports that a container listens on', () => {
@@ -170,4 +142,52 @@ test('the last stage of an image has no compiler, and its program gets signals t
     assert.match(last, /^USER 10001:10001$/m);
     assert.match(last, /^ENTRYPOINT \["tini", "--", "node", /m);
   }
+});
+
+test('each of the two Jobs ends where the other has failed for good', () => {
+  const jobs = documentsOf(join(folder, 'overlays', 'batch-job', 'jobs', 'jobs.yaml'));
+  const specOf = (name: string): Tree | undefined =>
+    jobs.find(
+      (tree) => tree['kind'] === ('Job' as unknown) && tree['metadata']?.['name'] === name,
+    )?.['spec'];
+  // With no worker left the coordinator waits, longer than a run should take, and not for ever.
+  const days = Number(specOf('coordinator')?.['activeDeadlineSeconds']) / 86_400;
+  assert.ok(days >= 28 && days <= 92, `${days} days`);
+  // With no coordinator left each try of a worker holds its GPU for five minutes. A coordinator that
+  // is only being moved, off a machine that died, must find its workers again.
+  const tries = 1 + Number(specOf('worker')?.['backoffLimitPerIndex']);
+  assert.ok(5 * tries >= 20 && 5 * tries <= 40, `${tries} tries`);
+  // Workers may wait for GPUs for as long as a queue is long.
+  assert.equal(specOf('worker')?.['activeDeadlineSeconds'], undefined);
+  const guide = read(join(root, 'docs', 'cluster.md'));
+  assert.match(guide, new RegExp(`\\b${days} days\\b`));
+  assert.match(guide, new RegExp(`\\b${tries} times\\b`));
+});
+
+test('the component dns-any lets the same pods ask any address, on the two ports of a DNS', () => {
+  const policy = (path: string) =>
+    documentsOf(join(folder, path)).find((tree) =>
+      String(tree['metadata']?.['name']).startsWith('dns'),
+    )?.['spec'];
+  const [narrow, wide] = [policy('base/network.yaml'), policy('components/dns-any/network.yaml')];
+  assert.deepEqual(wide?.['podSelector'], narrow?.['podSelector']);
+  assert.deepEqual(wide?.['policyTypes'], ['Egress']);
+  const ports = ['UDP', 'TCP'].flatMap((protocol) =>
+    [53, 5353].map((port) => ({ port, protocol })),
+  );
+  assert.deepEqual(wide?.['egress'], [{ ports }]);
+});
+
+test('docs/cluster.md names every overlay and component, and builds every image they use', () => {
+  const guide = read(join(root, 'docs', 'cluster.md'));
+  for (const name of [...namesOf('overlays'), ...namesOf('components')])
+    assert.ok(guide.includes(`\`${name}\``), `docs/cluster.md does not name ${name}`);
+  const trees = [...files.flatMap(documentsOf), compose];
+  const used = trees.flatMap((tree) => having(tree, 'image')).map(({ image }) => String(image));
+  const retagged = trees
+    .flatMap((tree) => having(tree, 'newTag'))
+    .map(({ name, newTag }) => `${name}:${newTag}`);
+  const own = new Set([...used, ...retagged].filter((image) => image.startsWith('tandem-')));
+  assert.equal(own.size, 3);
+  for (const image of own) assert.ok(guide.includes(` -t ${image} .\n`), `nothing builds ${image}`);
 });
