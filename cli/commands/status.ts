@@ -1,9 +1,9 @@
 /**
  * `tandem status`: where a run stands and who works on it, from its coordinator while it lives and
- * from its events otherwise.
+ * from its events where it is gone.
  */
 import { runClient } from '../../shared/adapters/run-client.ts';
-import { Failure } from '../../shared/core/failures.ts';
+import { asFailure, Failure } from '../../shared/core/failures.ts';
 import type { RunSummary } from '../../shared/core/summary.ts';
 import type { RunStatus } from '../../shared/wire/messages.ts';
 import type { CommandSpec } from '../command.ts';
@@ -78,8 +78,9 @@ export const statusCommand: CommandSpec = {
         try {
           status = await runClient(address, security).status(signal);
         } catch (error) {
-          // Its address can outlive a coordinator that was killed; the events still tell.
-          if (asked !== null) throw error;
+          // Its address can outlive a coordinator that was killed; the events still tell. One that
+          // lives and does not answer us is not gone: its run is not interrupted.
+          if (asked !== null || asFailure(error).code !== 'coordinator-unreachable') throw error;
         }
       }
       status ??= restingStatus(await summaryOf(run ?? ''));
