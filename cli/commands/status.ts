@@ -6,7 +6,7 @@ import { runClient } from '../../shared/adapters/run-client.ts';
 import { asFailure, Failure } from '../../shared/core/failures.ts';
 import type { RunSummary } from '../../shared/core/summary.ts';
 import type { RunStatus } from '../../shared/wire/messages.ts';
-import type { CommandSpec } from '../command.ts';
+import { type CommandSpec, runOf } from '../command.ts';
 import { shortDevice } from '../event-line.ts';
 import { epoch, printable, rate, signed, table } from '../../shared/core/format.ts';
 import { checkRunFolder, coordinatorOf, summaryOf } from '../run-folder.ts';
@@ -63,7 +63,7 @@ export const statusCommand: CommandSpec = {
     command.option('--json', 'as one JSON object');
   },
   prepare(args, flags, { io }) {
-    const run = (flags['run'] ?? args[0]) as string | undefined;
+    const run = runOf(args, flags);
     const given = flags['coordinator'] ?? (run === undefined ? io.env['TANDEM_COORDINATOR'] : null);
     const asked = typeof given === 'string' ? checkAddress(given) : null;
     if (asked === null && run === undefined) {
