@@ -12,6 +12,7 @@ import {
   type ConfigSources,
   parseConfig,
 } from '../shared/core/config.ts';
+import { Failure } from '../shared/core/failures.ts';
 import { camelCase, flagOf, type OptionSpec, optionTable } from '../shared/core/option-table.ts';
 import { readConfigFile, readRunConfig } from './config-file.ts';
 
@@ -30,6 +31,15 @@ export interface CommandContext {
 
 /** Flags as commander gives them: by camel-cased name, absent ones left out. */
 export type GivenFlags = Record<string, unknown>;
+
+/** The run of a command that takes `RUN` or `--run DIR`. Throws `bad-option` where both are given. */
+export function runOf(args: readonly string[], flags: GivenFlags): string | undefined {
+  const [named] = args;
+  const flag = flags['run'] as string | undefined;
+  if (named !== undefined && flag !== undefined)
+    throw new Failure('bad-option', `two runs: "${named}" and --run ${flag}. Give one of them.`);
+  return flag ?? named;
+}
 
 export interface CommandSpec {
   /** As typed: `train`, `data preview`. */

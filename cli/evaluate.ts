@@ -4,6 +4,7 @@
  */
 import { setImmediate as yieldLoop } from 'node:timers/promises';
 import { openDataset } from '../shared/adapters/open-dataset.ts';
+import { checkSize } from '../shared/core/config.ts';
 import {
   type EvaluatedData,
   type Evaluation,
@@ -105,6 +106,7 @@ export async function evaluate(
   watcher: EvaluationWatcher,
 ): Promise<{ evaluation: Evaluation; file: string }> {
   const network = await evaluatedNetwork(request.target, request.step, signal, watcher.note);
+  if (request.size !== null) checkSize(network.method.model, request.size);
   const images = await imagesOf(network, request.data, signal, watcher);
   const labels = classesOf(images);
   const { method } = network;

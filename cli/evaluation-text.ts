@@ -2,7 +2,7 @@
  * An evaluation for people: the figure, what it was measured on, a row a class, and who was taken
  * for whom.
  */
-import type { Evaluation } from '../shared/core/evaluation.ts';
+import { classAccuracy, type Evaluation } from '../shared/core/evaluation.ts';
 import { count, epoch, percent, plural, printable, signed, table } from '../shared/core/format.ts';
 
 /** Columns of a confusion table beyond which it is left to the file. */
@@ -39,10 +39,10 @@ function confusionRows({ perClass, confusion, probes }: Evaluation): string[][] 
   return [
     ['class', 'n', 'accuracy', ...(wide ? ['taken for', ...perClass.slice(1).map(() => '')] : [])],
     ...(wide ? [['', '', '', ...perClass.map(({ label }) => label.slice(0, 10))]] : []),
-    ...perClass.map(({ label, n, accuracy }, i) => [
-      label,
-      count(n),
-      percent(accuracy),
+    ...perClass.map((one, i) => [
+      one.label,
+      count(one.n),
+      percent(classAccuracy(one)),
       ...(wide ? (confusion[i] ?? []).map(show) : []),
     ]),
   ];

@@ -8,7 +8,7 @@ import { sha256Of } from '../shared/adapters/fingerprint.ts';
 import { openDataset } from '../shared/adapters/open-dataset.ts';
 import { architecture } from '../shared/core/architecture.ts';
 import { canonicalJson } from '../shared/core/canonical-json.ts';
-import type { Config } from '../shared/core/config.ts';
+import { type Config, isLoopback, parseAddress } from '../shared/core/config.ts';
 import type { EvaluationSplit } from '../shared/core/evaluation-split.ts';
 import type { Sample } from '../shared/core/sample.ts';
 import { bytesOf } from '../shared/wire/tensors.ts';
@@ -105,6 +105,16 @@ export async function extract(
   return { ...rows, sha256: sha256Of(bytesOf(features)) };
 }
 
+/** What to do where no worker is started here. */
+function waitingText(address: string): string {
+  const alone = isLoopback(parseAddress(address)?.host ?? '');
+  return (
+    `no workers are started here (--workers 0): waiting at ${address} for those that join with ` +
+    `"tandem worker --coordinator ${address}"` +
+    (alone ? '; workers of other machines need --listen HOST:PORT' : '')
+  );
+}
+
 async function byWorkers(
   { config }: ExtractRequest,
   network: EvaluatedNetwork,
@@ -133,7 +143,7 @@ async function byWorkers(
       config,
       signal: AbortSignal.any([signal, failed.signal]),
       onListening(address) {
-        if (config.workers === 0) watcher.note(`listening on ${address}`);
+        if (config.workers === 0) watcher.note(waitingText(address));
         const own = { ...config, data: images.data, precision: network.method.precision };
         const more = watcher.verbose ? ['--verbose'] : [];
         workers = keepWorkers(children, own, () => address, more).catch((error: unknown) =>

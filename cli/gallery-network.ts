@@ -17,23 +17,22 @@ import { Failure } from '../shared/core/failures.ts';
 import type { Method, ModelName } from '../shared/core/method.ts';
 import type { Sample } from '../shared/core/sample.ts';
 import { heldWeights } from '../shared/core/weight-memory.ts';
-import type { Dataset } from '../shared/ports/dataset.ts';
 import { parseSamples } from '../shared/wire/samples.ts';
 import { computeEnvironment } from '../worker/compute/environment.ts';
-import { decodeImage, grayImage } from '../worker/shell/decode.ts';
+import { grayImage } from '../worker/shell/decode.ts';
 import { type KnownImage, prepareSurvey } from '../worker/shell/leaf-input.ts';
 import { chooseCheckpoint } from './checkpoint-path.ts';
 import { readRunConfig } from './config-file.ts';
+import { galleryImage, type GallerySource, grayText } from './gallery-images.ts';
 import { computeFor } from './preview.ts';
 
-export interface GalleryNetwork {
+export interface GalleryNetwork extends GallerySource {
   method: Method;
   weights: Float32Array;
   statistics: Float32Array;
   /** `step 12`, `encoder` */
   at: string;
   samples: Sample[];
-  dataset: Dataset;
 }
 
 /** Images that are decoded and computed at once. */
@@ -56,7 +55,7 @@ export async function galleryNetwork(
     const method = methodOf(parseConfig([layer]).config, 2);
     const dataset = openDataset(data);
     const { samples } = await dataset.index(undefined, signal);
-    return { method, weights, statistics, at: 'encoder', samples, dataset };
+    return { method, weights, statistics, at: 'encoder', samples, dataset, data };
   }
   const { run, folder, step, record } = await chooseCheckpoint(
     target,
@@ -76,7 +75,7 @@ export async function galleryNetwork(
     data === null
       ? parseSamples(await readFile(join(run, 'samples.jsonl'), 'utf8'))
       : (await dataset.index(undefined, signal)).samples;
-  return { method, weights, statistics, at: `step ${step}`, samples, dataset };
+  return { method, weights, statistics, at: `step ${step}`, samples, dataset, data: place };
 }
 
 /** The encoder in a checkpoint's file, whatever heads stand beside it there; they are left at zero. */
@@ -104,7 +103,7 @@ async function backboneOf(
   }
 }
 
-/** Features of the samples at `places`, [places, width]. */
+/** Features of the samples at `places`, [places, width]. Rejects with `sample-unavailable`. */
 export async function galleryFeatures(
   network: GalleryNetwork,
   places: readonly number[],
@@ -112,18 +111,18 @@ export async function galleryFeatures(
   signal: AbortSignal,
   say: (line: string) => void,
 ): Promise<{ features: Float32Array; width: number }> {
-  const { method, samples, dataset } = network;
+  const { method, samples } = network;
   const width = architecture(method.model).featureWidth;
   const features = new Float32Array(places.length * width);
+  const grays: string[] = [];
   const imageOf = async (sample: Sample): Promise<KnownImage> => {
-    const bytes = await dataset.read(sample);
-    const image = await decodeImage(bytes ?? new Uint8Array(), method.canvas).catch((error) => {
-      if (!(error instanceof Failure)) throw error;
-      say(`${sample.path}: ${error.message}`);
-      return grayImage(method.canvas);
-    });
-    return { image, gray: false };
+    const image = await galleryImage(network, sample, method.canvas);
+    if (image === null) grays.push(sample.path);
+    return { image: image ?? grayImage(method.canvas), gray: image === null };
   };
+  // Images that are gone are told before TensorFlow is loaded.
+  for (const place of places.slice(0, 1))
+    await galleryImage(network, samples[place] as Sample, method.canvas);
   // TensorFlow reads these when it is loaded, which is now.
   const { precision } = method;
   Object.assign(process.env, computeEnvironment(process.env, { precision }));
@@ -145,5 +144,7 @@ export async function galleryFeatures(
   } finally {
     await compute.close();
   }
+  const gray = grayText(grays.sort(), places.length);
+  if (gray !== null) say(gray);
   return { features, width };
 }

@@ -5,6 +5,7 @@
  */
 import { basename } from 'node:path';
 import { architecture } from '../shared/core/architecture.ts';
+import { checkSize } from '../shared/core/config.ts';
 import { encoderVersion, type EncoderRecord } from '../shared/core/encoder-record.ts';
 import { preprocessingAt } from '../shared/core/preprocessing.ts';
 import {
@@ -30,13 +31,15 @@ export interface Imported {
   leftOut: string[];
 }
 
-/** Reads the file, judges it, and writes the folder. Rejects with `bad-weights`. */
+/** Reads the file, judges it, and writes the folder. Rejects with `bad-weights` or `bad-option`. */
 export async function importEncoder(options: ImportOptions): Promise<Imported> {
   const { file: path, out, signal } = options;
   await checkFree(out);
   const file = await openSafetensors(path);
   try {
     const { model, naming, tensors, leftOut } = recognised(path, file);
+    const size = options.size ?? (model.endsWith('-cifar') ? 32 : 224);
+    checkSize(model, size);
     const read: TorchTensor[] = [];
     for (const { name, shape, located } of tensors) {
       signal.throwIfAborted();
@@ -45,7 +48,6 @@ export async function importEncoder(options: ImportOptions): Promise<Imported> {
         throw badWeights(path, `${located.name} holds numbers that are not finite`);
       read.push({ name, shape, values });
     }
-    const size = options.size ?? (model.endsWith('-cifar') ? 32 : 224);
     const sha256 = await file.digest(signal);
     const record = await writeEncoderFolder(out, {
       tensors: read,

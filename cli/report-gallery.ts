@@ -13,8 +13,8 @@ import { Failure } from '../shared/core/failures.ts';
 import { nearestRows, spreadOver } from '../shared/core/gallery.ts';
 import { normaliseRows } from '../shared/core/knn.ts';
 import type { Sample } from '../shared/core/sample.ts';
-import type { Dataset } from '../shared/ports/dataset.ts';
-import { decodeImage, grayImage } from '../worker/shell/decode.ts';
+import { grayImage } from '../worker/shell/decode.ts';
+import { galleryImage, type GallerySource } from './gallery-images.ts';
 import { galleryFeatures, galleryNetwork } from './gallery-network.ts';
 
 const searchedMax = 2000;
@@ -38,7 +38,7 @@ export async function makeGallery(
   say: (line: string) => void,
 ): Promise<Gallery> {
   const network = await galleryNetwork(target, data, signal, say);
-  const { samples, dataset, at } = network;
+  const { samples, at } = network;
   if (samples.length < 2)
     throw new Failure('data-empty', `a gallery needs two images or more, ${name} has fewer.`);
   const searched = spreadOver(samples.length, searchedMax);
@@ -50,8 +50,8 @@ export async function makeGallery(
     signal.throwIfAborted();
     const near: GalleryRow['neighbours'][number][] = [];
     for (const { row: other, similarity } of nearestRows(rows, width, row, all, neighbours))
-      near.push({ ...(await pictureOf(dataset, samples[searched[other] ?? 0])), similarity });
-    const query = await pictureOf(dataset, samples[searched[row] ?? 0]);
+      near.push({ ...(await pictureOf(network, samples[searched[other] ?? 0])), similarity });
+    const query = await pictureOf(network, samples[searched[row] ?? 0]);
     found.push({ query, neighbours: near });
   }
   return { network: `${name}, ${at}`, searched: searched.length, size: side, rows: found };
@@ -74,13 +74,15 @@ function queriesOf(labels: readonly (string | null)[]): number[] {
 }
 
 /** The image as a network sees it, the largest centred square, as a small JPEG. */
-async function pictureOf(dataset: Dataset, sample: Sample | undefined): Promise<GalleryPicture> {
-  const path = sample?.path ?? '';
+async function pictureOf(
+  source: GallerySource,
+  sample: Sample | undefined,
+): Promise<GalleryPicture> {
+  if (sample === undefined) throw new Error('a picture of no sample');
+  const { path, label } = sample;
   const canvas = 3 * side;
-  const bytes = sample === undefined ? null : await dataset.read(sample);
-  const { pixels, width, height } = await decodeImage(bytes ?? new Uint8Array(), canvas).catch(() =>
-    grayImage(canvas),
-  );
+  const image = await galleryImage(source, sample, canvas);
+  const { pixels, width, height } = image ?? grayImage(canvas);
   const square = Math.min(width, height);
   const [left, top] = [Math.floor((width - square) / 2), Math.floor((height - square) / 2)];
   // Two pipelines: sharp would resize before it crops.
@@ -93,8 +95,8 @@ async function pictureOf(dataset: Dataset, sample: Sample | undefined): Promise<
     .jpeg({ quality: 74, mozjpeg: true })
     .toBuffer();
   return {
-    path: sample?.label == null ? basename(path) : path,
-    label: sample?.label ?? null,
+    path: label === null ? basename(path) : path,
+    label,
     source: `data:image/jpeg;base64,${jpeg.toString('base64')}`,
   };
 }

@@ -1,6 +1,7 @@
 /**
  * Evaluations as tables: accuracies with their errors, and who was taken for whom.
  */
+import { classAccuracy } from '../shared/core/evaluation.ts';
 import { checkpointText, type Measured, protocolText } from './accuracy-figure.ts';
 import { digestText, element, type Html, joined, percent, table, whole } from './html.ts';
 import { swatch } from './sections.ts';
@@ -42,21 +43,21 @@ export function confusion({ run, evaluation }: Measured): Html {
       { class: 'note' },
       `${what}: ${perClass.length} classes are too many for a matrix.`,
     );
-  const rows = perClass.map(({ label, n, accuracy }, i) => {
+  const rows = perClass.map((one, i) => {
     const row = counts[i] ?? [];
     const sum = Math.max(
       1,
       row.reduce((a, b) => a + b, 0),
     );
     return [
-      label,
+      one.label,
       ...perClass.map((_, j) => {
         const count = row[j] ?? 0;
         const depth = ((0.45 * count) / sum).toFixed(3);
         return element('span', { class: 'cell', style: `--depth:${depth}` }, whole(count));
       }),
-      percent(accuracy, 1),
-      whole(n),
+      percent(classAccuracy(one), 1),
+      whole(one.n),
     ];
   });
   const matrix = table({

@@ -63,7 +63,8 @@ export function table({ caption, head, rows, numbers = [], classes = '' }: Table
   );
 }
 
-export const percent = (share: number, digits = 2): string => `${(100 * share).toFixed(digits)} %`;
+export const percent = (share: number | null, digits = 2): string =>
+  share === null ? '—' : `${(100 * share).toFixed(digits)} %`;
 export const number = (value: number | null, digits: number): string =>
   value === null || !Number.isFinite(value) ? '—' : signed(value, digits);
 export const whole = (value: number): string => grouped(value);

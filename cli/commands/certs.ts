@@ -2,7 +2,8 @@
  * `tandem certs`: a certificate authority and certificates for a cluster without one of its own.
  *
  * A second call in the same folder renews the certificates and keeps the authority, so that files
- * can be replaced under a run. Keys are readable by their owner only.
+ * can be replaced under a run; hosts and workers that are not named again are those that were. Keys
+ * are readable by their owner only.
  */
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
@@ -13,6 +14,7 @@ import { readSecret, writeSecret } from '../../shared/adapters/secret-files.ts';
 import { Failure } from '../../shared/core/failures.ts';
 import type { Role } from '../../shared/core/roles.ts';
 import { type Issued, issue, newAuthority, type Validity } from '../certs/issue.ts';
+import { keptHosts, keptWorkers } from '../certs/kept.ts';
 import type { CommandSpec } from '../command.ts';
 
 const dayMs = 86_400_000;
@@ -35,6 +37,10 @@ const isHost = (name: string) =>
   isIP(name) !== 0 || /^(\*\.)?[a-z0-9]([a-z0-9.-]{0,251})$/i.test(name);
 const isWorker = (name: string) => /^[\w.-]{1,64}$/.test(name);
 
+/** What was not named again and is taken from what lies there. */
+const keptText = (option: string, names: readonly string[], from: string): string[] =>
+  names.length === 0 ? [] : [`kept without ${option}, from ${from}: ${names.join(', ')}`];
+
 /** The authority in a folder, made where there is none. */
 function authorityIn(folder: string, validity: Validity): { authority: Issued; made: boolean } {
   const [certPath, keyPath] = [join(folder, 'ca.crt'), join(folder, 'ca.key')];
@@ -55,12 +61,18 @@ export const certsCommand: CommandSpec = {
   examples: [
     ['for a coordinator at 10.0.0.1', 'certs --out certs --hosts 10.0.0.1'],
     ['with a certificate a worker', 'certs --out certs --hosts 10.0.0.1 --workers gpu-1,gpu-2'],
-    ['renew them for another 30 days', 'certs --out certs --hosts 10.0.0.1 --days 30'],
+    ['renew all that are there for another 30 days', 'certs --out certs --days 30'],
   ],
   declare(command) {
     command.option('--out <DIR>', 'folder for the files', 'certs');
-    command.option('--hosts <NAMES>', 'names and addresses of the coordinator, between commas');
-    command.option('--workers <NAMES>', 'a certificate for each, which may join by this name only');
+    command.option(
+      '--hosts <NAMES>',
+      'names and addresses of the coordinator, between commas (those of its certificate in --out)',
+    );
+    command.option(
+      '--workers <NAMES>',
+      'a certificate for each, which may join by this name only (those that have one in --out)',
+    );
     command.option('--days <N>', 'how long they are valid', '365');
   },
   prepare(args, flags, { io }) {
@@ -73,9 +85,13 @@ export const certsCommand: CommandSpec = {
         `--days expects 1 to ${authorityDays}, not "${flags['days']}".`,
       );
     const local = ['localhost', '127.0.0.1', '::1', hostname()].filter(isHost);
-    const hosts = [...new Set([...checked('hosts', listOf(flags['hosts']), isHost), ...local])];
-    const workers = checked('workers', listOf(flags['workers']), isWorker);
+    const named = checked('hosts', listOf(flags['hosts']), isHost);
+    const called = checked('workers', listOf(flags['workers']), isWorker);
     return async () => {
+      const oldHosts = checked('hosts', flags['hosts'] === undefined ? keptHosts(out) : [], isHost);
+      const oldWorkers = flags['workers'] === undefined ? keptWorkers(out) : [];
+      const hosts = [...new Set([...named, ...oldHosts, ...local])];
+      const workers = [...called, ...oldWorkers];
       mkdirSync(out, { recursive: true, mode: 0o700 });
       const from = new Date(Date.now() - earlyMs);
       const until = (n: number): Validity => ({ from, to: new Date(Date.now() + n * dayMs) });
@@ -101,6 +117,12 @@ export const certsCommand: CommandSpec = {
         `${made ? 'made' : 'kept'} the authority ${join(out, 'ca.crt')}; its key never leaves this machine`,
         `coordinator (${hosts.join(', ')}), worker, watcher, admin${workers.map((w) => `, worker-${w}`).join('')}: ` +
           `${days} days`,
+        ...keptText(
+          '--hosts',
+          oldHosts.filter((host) => !local.includes(host)),
+          join(out, 'coordinator.crt'),
+        ),
+        ...keptText('--workers', oldWorkers, join(out, 'worker-NAME.crt')),
         `next: tandem coordinator … --tls-cert ${join(out, 'coordinator.crt')} --tls-key ` +
           `${join(out, 'coordinator.key')} --tls-ca ${join(out, 'ca.crt')}`,
       ];

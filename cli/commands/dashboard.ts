@@ -6,7 +6,7 @@ import { readToken } from '../../shared/adapters/token-file.ts';
 import { parseAddress } from '../../shared/core/config.ts';
 import { Failure } from '../../shared/core/failures.ts';
 import { fold } from '../../shared/core/summary.ts';
-import type { CommandSpec } from '../command.ts';
+import { type CommandSpec, runOf } from '../command.ts';
 import { followFolder } from '../follow-folder.ts';
 import { checkRunFolder, summaryOf } from '../run-folder.ts';
 
@@ -26,7 +26,7 @@ export const dashboardCommand: CommandSpec = {
     command.option('--token-file <FILE>', 'a token that others must give; needed off loopback');
   },
   prepare(args, flags, { io }) {
-    const run = (flags['run'] ?? args[0]) as string | undefined;
+    const run = runOf(args, flags);
     if (run === undefined)
       throw new Failure('bad-option', 'say which run: a run folder, such as runs/0001.');
     const listen = parseAddress(String(flags['listen']));

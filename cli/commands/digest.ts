@@ -9,7 +9,7 @@ import { createReadStream, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { Failure } from '../../shared/core/failures.ts';
-import type { CommandSpec } from '../command.ts';
+import { type CommandSpec, runOf } from '../command.ts';
 import { checkRunFolder } from '../run-folder.ts';
 
 async function sha256Of(file: string, signal: AbortSignal): Promise<string> {
@@ -85,7 +85,7 @@ export const digestCommand: CommandSpec = {
     command.option('--json', 'as one JSON object');
   },
   prepare(args, flags, { io }) {
-    const run = (flags['run'] ?? args[0]) as string | undefined;
+    const run = runOf(args, flags);
     if (run === undefined) {
       throw new Failure('bad-option', 'say which run: tandem digest RUN, such as runs/0001.');
     }

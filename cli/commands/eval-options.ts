@@ -11,7 +11,7 @@ import {
   type OptionSpec,
 } from '../../shared/core/option-table.ts';
 import { type OptionValue, parseValue } from '../../shared/core/option-value.ts';
-import { type GivenFlags, helpOf } from '../command.ts';
+import { type GivenFlags, helpOf, runOf } from '../command.ts';
 
 const whole = (least: number, most: number): OptionKind => ({ kind: 'whole', least, most });
 const number = (least: number, most: number, orEqual = false): OptionKind => ({
@@ -55,6 +55,7 @@ export const commonOptions: readonly OptionSpec[] = [
     { kind: 'switch' },
     'centre and scale each feature by the part that is learned from',
   ),
+  row('workers', 'N', 2, whole(0, 256), 'workers to start; 0: wait for some to join at --listen'),
 ];
 
 export const linearOptions: readonly OptionSpec[] = [
@@ -107,8 +108,8 @@ export function valuesOf(specs: readonly OptionSpec[], flags: GivenFlags): Value
 
 /** The one positional, or `--run`. */
 export function targetOf(args: readonly string[], flags: GivenFlags, name: string): string {
-  const target = flags['run'] ?? args[0];
-  if (typeof target === 'string' && target !== '') return target;
+  const target = runOf(args, flags);
+  if (target !== undefined && target !== '') return target;
   throw new Failure(
     'bad-option',
     `say which network: tandem ${name} RUN, such as runs/0001, a folder of its checkpoints/, or an ` +

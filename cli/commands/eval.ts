@@ -37,18 +37,16 @@ import {
 const notedMax = 100;
 
 /** Options of the table that mean here what they mean to `train`. */
-const shared = [
-  ...['workers', 'backend', 'require-gpu', 'listen', 'insecure', 'json'],
-  ...tlsOptionNames,
-];
+const shared = [...['backend', 'require-gpu', 'listen', 'insecure', 'json'], ...tlsOptionNames];
 
 const wholeOrNull = (value: Values[string] | undefined): number | null =>
   typeof value === 'number' ? value : null;
 
-function configOf(flags: GivenFlags): Config {
+/** `train` starts a worker or more; here they may all come from elsewhere. */
+function configOf(flags: GivenFlags, workers: number): Config {
   const { values } = flagLayer(flags);
   const own = Object.fromEntries(Object.entries(values).filter(([name]) => shared.includes(name)));
-  return parseConfig([{ source: 'flag', values: own }]).config;
+  return { ...parseConfig([{ source: 'flag', values: own }]).config, workers };
 }
 
 function linearProtocol(values: Values): LinearProtocol {
@@ -78,7 +76,7 @@ function requestOf(
   values: Values,
   protocol: EvaluationRequest['protocol'],
 ): EvaluationRequest {
-  const config = configOf(flags);
+  const config = configOf(flags, Number(values['workers']));
   const given = values['data'];
   const data = typeof given === 'string' ? withData({ ...config, data: given }).data : null;
   return {

@@ -1,12 +1,12 @@
 /**
  * `tandem status`: where a run stands and who works on it, from its coordinator while it lives and
- * from its events otherwise.
+ * from its events where it is gone.
  */
 import { runClient } from '../../shared/adapters/run-client.ts';
-import { Failure } from '../../shared/core/failures.ts';
+import { asFailure, Failure } from '../../shared/core/failures.ts';
 import type { RunSummary } from '../../shared/core/summary.ts';
 import type { RunStatus } from '../../shared/wire/messages.ts';
-import type { CommandSpec } from '../command.ts';
+import { type CommandSpec, runOf } from '../command.ts';
 import { shortDevice } from '../event-line.ts';
 import { epoch, printable, rate, signed, table } from '../../shared/core/format.ts';
 import { checkRunFolder, coordinatorOf, summaryOf } from '../run-folder.ts';
@@ -63,7 +63,7 @@ export const statusCommand: CommandSpec = {
     command.option('--json', 'as one JSON object');
   },
   prepare(args, flags, { io }) {
-    const run = (flags['run'] ?? args[0]) as string | undefined;
+    const run = runOf(args, flags);
     const given = flags['coordinator'] ?? (run === undefined ? io.env['TANDEM_COORDINATOR'] : null);
     const asked = typeof given === 'string' ? checkAddress(given) : null;
     if (asked === null && run === undefined) {
@@ -78,8 +78,9 @@ export const statusCommand: CommandSpec = {
         try {
           status = await runClient(address, security).status(signal);
         } catch (error) {
-          // Its address can outlive a coordinator that was killed; the events still tell.
-          if (asked !== null) throw error;
+          // Its address can outlive a coordinator that was killed; the events still tell. One that
+          // lives and does not answer us is not gone: its run is not interrupted.
+          if (asked !== null || asFailure(error).code !== 'coordinator-unreachable') throw error;
         }
       }
       status ??= restingStatus(await summaryOf(run ?? ''));

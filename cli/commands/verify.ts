@@ -4,7 +4,7 @@
  */
 import { Failure } from '../../shared/core/failures.ts';
 import { faultText } from '../../shared/core/verify-claims.ts';
-import type { CommandSpec } from '../command.ts';
+import { type CommandSpec, runOf } from '../command.ts';
 import { count, plural, printable, table } from '../../shared/core/format.ts';
 import { type Io, terminalOf } from '../io.ts';
 import { checkRunFolder } from '../run-folder.ts';
@@ -69,7 +69,7 @@ export const verifyCommand: CommandSpec = {
     command.option('--json', 'as one JSON object');
   },
   prepare(args, flags, { io }) {
-    const run = (flags['run'] ?? args[0]) as string | undefined;
+    const run = runOf(args, flags);
     if (run === undefined)
       throw new Failure('bad-option', 'say which run: tandem verify RUN, such as runs/0001.');
     return async (signal) => {

@@ -5,7 +5,7 @@
 import { emptySummary, fold, type RunSummary } from '../../shared/core/summary.ts';
 import { Failure } from '../../shared/core/failures.ts';
 import { type NatsTarget, natsTarget } from '../../shared/adapters/nats-connection.ts';
-import type { CommandSpec, GivenFlags } from '../command.ts';
+import { type CommandSpec, type GivenFlags, runOf } from '../command.ts';
 import { type Io, terminalOf } from '../io.ts';
 import { eventLine } from '../event-line.ts';
 import { followEvents } from '../follow.ts';
@@ -58,7 +58,7 @@ export const watchCommand: CommandSpec = {
     command.option('--json', 'each event as one line of JSON');
   },
   prepare(args, flags, { io }) {
-    const run = (flags['run'] ?? args[0]) as string | undefined;
+    const run = runOf(args, flags);
     const nats = watchedNats(flags, io.env);
     const given = flags['coordinator'] as string | undefined;
     const alone = run === undefined && nats === undefined;

@@ -92,6 +92,14 @@ function sizeLeast(model: ModelName): number {
   return model.endsWith('-cifar') ? 8 : 32;
 }
 
+/** The same where the model is no option, but found: in a run or a file. Throws `bad-option`. */
+export function checkSize(model: ModelName, size: number): void {
+  const least = sizeLeast(model);
+  if (size >= least) return;
+  const message = `--size expects at least ${least} pixels for a ${model}, not ${size}.`;
+  throw new Failure('bad-option', message);
+}
+
 /** Refusals that need more than one option. */
 function checkTogether(config: Config, blame: (name: string) => ConfigLayer): void {
   const { batch, microBatch, model, size } = config;

@@ -139,7 +139,7 @@ export function counted(
     n: rows.length,
     perClass: names.map((label, i) => {
       const all = (confusion[i] ?? []).reduce((sum, count) => sum + count, 0);
-      const accuracy = all === 0 ? 0 : (confusion[i]?.[i] ?? 0) / all;
+      const accuracy = all === 0 ? null : (confusion[i]?.[i] ?? 0) / all;
       return { label, n: all / seeds, accuracy };
     }),
     confusion,

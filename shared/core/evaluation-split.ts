@@ -8,6 +8,8 @@
  * that stops early may do so on what is measured (SimSiam-TF's protocol, slightly hopeful) or on a
  * share of what it learns from.
  */
+import { Failure } from './failures.ts';
+import { plural } from './format.ts';
 import { splitOf } from './split.ts';
 
 /** Places in the sample list, ascending. */
@@ -25,7 +27,25 @@ export interface SplitChoice {
   seed: number;
 }
 
+/** Throws `data-empty` where so few images leave nothing to learn from or nothing to measure. */
 export function evaluationSplit(choice: SplitChoice, count: number): EvaluationSplit {
+  const split = splitFor(choice, count);
+  if (split.learned.length > 0 && split.stopped.length > 0 && split.measured.length > 0)
+    return split;
+  const parts = [
+    choice.split === 'training' ? '--split training' : null,
+    choice.stopOn === 'training' ? '--stop-on training' : null,
+  ].filter((part) => part !== null);
+  const leave = parts.length === 0 ? '' : `, or leave ${parts.join(' and ')} out`;
+  throw new Failure(
+    'data-empty',
+    `an evaluation needs images to learn from and others to measure; of ${plural(count, 'image')} ` +
+      `this split leaves ${split.learned.length} to learn from and measures ` +
+      `${split.measured.length}. Give more images with --data, or another --validation${leave}`,
+  );
+}
+
+function splitFor(choice: SplitChoice, count: number): EvaluationSplit {
   const { seed, share } = choice;
   const whole = splitOf(seed, share, count);
   const at = (places: readonly number[], of: readonly number[]) => of.map((i) => places[i]!);

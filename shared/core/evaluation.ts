@@ -82,9 +82,13 @@ export interface ClassResult {
   label: string;
   /** Images of the class that were measured. */
   n: number;
-  /** Mean over the seeds. */
-  accuracy: number;
+  /** Mean over the seeds; null where none of the class was measured (an older file has 0). */
+  accuracy: number | null;
 }
+
+/** Accuracy of a class; null where it says nothing, whatever the file has. */
+export const classAccuracy = ({ n, accuracy }: ClassResult): number | null =>
+  n === 0 ? null : accuracy;
 
 /** One probe. */
 export interface ProbeResult {

@@ -35,9 +35,9 @@ export function count(value: number): string {
   return String(Math.round(value)).replaceAll(/\B(?=(\d{3})+$)/g, ',');
 }
 
-/** A share as a percentage: 0.5474 → `54.7 %`. */
-export function percent(share: number, digits = 1): string {
-  return `${(100 * share).toFixed(digits)} %`;
+/** A share as a percentage: 0.5474 → `54.7 %`; a dash where there is none. */
+export function percent(share: number | null, digits = 1): string {
+  return share === null ? '—' : `${(100 * share).toFixed(digits)} %`;
 }
 
 /** `640 B`, `74.2 MB`; decimal units. */

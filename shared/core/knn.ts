@@ -9,7 +9,7 @@
 import { exp } from './exact.ts';
 
 export interface KnnVote {
-  /** Score of each class, [classes]. */
+  /** Score of each class, [classes]; with a T near 0 in votes of the nearest reference. */
   scores: Float64Array;
   /** Classes from the greatest score to the least. */
   ranking: number[];
@@ -50,6 +50,13 @@ export function normaliseRows(features: Float32Array, width: number): Float32Arr
   return rows;
 }
 
+/**
+ * Exponents beyond ± this are counted from the greatest, so that a vote neither overflows nor is 0
+ * for all. Within it they stay as they are: the bits of their votes are golden, and a common factor
+ * of all scores decides nothing.
+ */
+const exponentMax = 500;
+
 /** Scores of `classes` classes from similarities and the class of each reference beside them. */
 export function voteBySimilarity(
   similarities: ArrayLike<number>,
@@ -68,9 +75,11 @@ export function voteBySimilarity(
     if (nearest.length > k) nearest.pop();
   }
   const scores = new Float64Array(classes);
+  const most = similarities[nearest[0] ?? 0] ?? 0;
+  const from = Math.abs(most / temperature) <= exponentMax ? 0 : most;
   for (const i of nearest) {
     const label = labels[i]!;
-    scores[label] = scores[label]! + exp(similarities[i]! / temperature);
+    scores[label] = scores[label]! + exp((similarities[i]! - from) / temperature);
   }
   const ranking = Array.from({ length: classes }, (_, label) => label);
   ranking.sort((a, b) => scores[b]! - scores[a]! || a - b);

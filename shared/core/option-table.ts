@@ -77,7 +77,7 @@ export const optionTable: readonly OptionSpec[] = [
     'X',
     null,
     { kind: 'number', least: 0, orEqual: false, most: 1000 },
-    'base learning rate, for B = 256 (0.05; models with -cifar 0.03)',
+    'base learning rate, for B = 256 (0.05; models with -cifar 0.03; with labels 0.1)',
   ),
   row(
     'method',

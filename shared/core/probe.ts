@@ -11,6 +11,7 @@ import { fillNormal, fillUniform } from './draws.ts';
 import { cos } from './exact.ts';
 import { permutation } from './permutation.ts';
 import type { LinearProtocol } from './evaluation.ts';
+import { Failure } from './failures.ts';
 import { gradientOf, meanLoss, type ProbeTask } from './probe-layer.ts';
 import { adam, type Dense, lars, type Rule } from './probe-rules.ts';
 
@@ -70,7 +71,20 @@ function rateOf(protocol: LinearProtocol, epoch: number): number {
   return peak * 0.5 * (1 + cos((3.141592653589793 * epoch) / epochs));
 }
 
-/** Trains a probe; returns it with the weights of the epoch that is kept. */
+/** Why a loss is no number: features that are none, or steps that were too large. */
+function divergence({ features }: ProbeTask, { learningRate }: LinearProtocol, epoch: number) {
+  const message = features.every(Number.isFinite)
+    ? `the probe diverged in epoch ${epoch}: with a learning rate of ${learningRate} its loss is ` +
+      'not finite any more. Use a lower --learning-rate'
+    : 'the features hold numbers that are not finite, which no learning rate mends: the network ' +
+      'that gave them diverged. Evaluate an earlier --checkpoint';
+  return new Failure('diverged', message);
+}
+
+/**
+ * Trains a probe; returns it with the weights of the epoch that is kept. Throws `diverged` where a
+ * loss is not finite.
+ */
 export function* trainProbe(
   task: ProbeTask,
   protocol: LinearProtocol,
@@ -97,6 +111,7 @@ export function* trainProbe(
     }
     epoch += 1;
     const loss = meanLoss(task, dense, stopped);
+    if (!Number.isFinite(loss)) throw divergence(task, protocol, epoch);
     yield { epoch, loss };
     const keep = protocol.patience === null || loss < best.loss;
     if (keep) Object.assign(best, { dense: copyOf(dense), loss, kept: epoch });

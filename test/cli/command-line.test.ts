@@ -119,6 +119,18 @@ const refused: [string[], number, string, keyof typeof failures][] = [
   ],
   [['status'], 64, 'say which run', 'bad-option'],
   [['status', join(folder, 'empty')], 66, 'is not a run folder', 'run-missing'],
+  [
+    ['train', '--data', '.', '--workers', '0'],
+    64,
+    '--workers expects a whole number from 1 to 256, not "0"',
+    'bad-option',
+  ],
+  [
+    ['eval', 'knn', 'a', '--workers', '257'],
+    64,
+    '--workers expects a whole number from 0 to 256, not "257"',
+    'bad-option',
+  ],
   [['digest'], 64, 'say which run: tandem digest RUN', 'bad-option'],
   [['digest', 'a', 'b'], 64, 'too many arguments', 'bad-option'],
   [['digest', absent], 66, 'there is no run folder', 'run-missing'],
@@ -158,6 +170,23 @@ test('the reference tells of every command', () => {
   const reference = readFileSync(new URL('../../../docs/reference.md', import.meta.url), 'utf8');
   for (const { name } of commands)
     assert.match(reference, new RegExp(`^\\|[^|]*\`${name}[ \`]`, 'm'), name);
+});
+
+test('a run that is named twice is refused by every command that takes one', async () => {
+  const asked: string[] = [];
+  for (const { name, positional } of commands) {
+    const words = name.split(' ');
+    const help = collect();
+    await run([...words, '--help'], help);
+    if (!/^\[?RUN\]?$/.test(positional) || !help.out().includes(' --run <DIR>')) continue;
+    asked.push(name);
+    const io = collect();
+    assert.equal(await run([...words, 'runs/b', '--run', 'runs/a'], io), 64, name);
+    const message = 'tandem: two runs: "runs/b" and --run runs/a. Give one of them. (bad-option)\n';
+    assert.equal(io.err(), message, name);
+  }
+  const evaluations = ['eval linear', 'eval knn', 'eval classifier'];
+  assert.deepEqual(asked, ['watch', 'dashboard', 'status', 'digest', 'verify', ...evaluations]);
 });
 
 test('every command with a result gives it as JSON', async () => {

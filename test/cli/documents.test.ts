@@ -16,8 +16,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { Command } from 'commander';
 import sharp from 'sharp';
-import { prepare } from '../../cli/main.ts';
+import { commands, prepare } from '../../cli/main.ts';
+import { optionNames } from '../../shared/core/option-table.ts';
 import { command } from '../support/command.ts';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
@@ -95,6 +97,27 @@ for (const { document, line } of told.filter((one) => one.line.startsWith('npx t
     assert.ok(typeof job === 'function' || job === 0);
   });
 }
+
+test('the row of each command in the reference names all its options', () => {
+  const reference = readFileSync(join(root, 'docs/reference.md'), 'utf8');
+  const [, evaluations = ''] = /## Evaluations\n([\s\S]*?)\n## /.exec(reference) ?? [];
+  const missing = commands.flatMap((spec) => {
+    const command = new Command();
+    spec.declare(command);
+    const row = new RegExp(`^\\|[^|]*\`${spec.name}[ \`].*$`, 'm').exec(reference)?.[0] ?? '';
+    const told = row.includes('see below') ? evaluations : row;
+    const all = /all above|as `train`|all of `train`/.test(row);
+    const families = [...told.matchAll(/`--([a-z]+-)…`/g)].map(([, family = '']) => family);
+    return command.options
+      .filter(({ hidden }) => !hidden)
+      .map(({ long }) => (long ?? '').slice(2))
+      .filter((name) => !(all && optionNames.includes(name)))
+      .filter((name) => !families.some((family) => name.startsWith(family)))
+      .filter((name) => !new RegExp(`\`--${name}[ \`]`).test(told))
+      .map((name) => `${spec.name} --${name}`);
+  });
+  assert.deepEqual(missing, []);
+});
 
 const looks = /^npx tandem (data inspect|config|completion)\b/;
 for (const { document, line } of told.filter((one) => looks.test(one.line))) {

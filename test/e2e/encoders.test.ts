@@ -14,6 +14,7 @@ import { initialStatistics, initialWeights } from '../../shared/core/initialise.
 import { preprocessingAt } from '../../shared/core/preprocessing.ts';
 import { toTorch } from '../../shared/core/torch-layout.ts';
 import { scratch, startTandem, tandem } from '../support/processes.ts';
+import { tinyPhotographs } from '../support/small-run.ts';
 
 const model = 'resnet18-cifar';
 
@@ -65,5 +66,16 @@ describe('an imported encoder', { timeout: 600_000 }, () => {
     const refused = startTandem(t, ['report', target, '--out', out, '--gallery']);
     assert.equal(await refused.ended, 64);
     assert.match(refused.err(), /has no images of its own: give --data DIR/);
+
+    // What nobody can decode is gray, and told in one line.
+    const torn = await tinyPhotographs(join(folder, 'torn'), 12, [3, 4, 5, 6, 7]);
+    const page2 = join(folder, 'torn.html');
+    const gray = startTandem(t, ['report', target, '--out', page2, '--gallery', '--data', torn]);
+    assert.equal(await gray.ended, 0);
+    const told = gray.err().match(/^.*gray.*$/gm) ?? [];
+    assert.deepEqual(told, [
+      'tandem: 5 of 12 images cannot be decoded and are gray: 003.png, 004.png, 005.png and 2 more',
+    ]);
+    assert.doesNotMatch(gray.err(), /do not decode/);
   });
 });

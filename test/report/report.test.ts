@@ -55,6 +55,16 @@ const contents = (...runs: ReportRun[]): ReportContents => ({
 });
 
 describe('a report', () => {
+  test('shows a dash for a class without a measured image', () => {
+    const run = runOf('short', 20);
+    const evaluations = run.evaluations.map((evaluation) => ({
+      ...evaluation,
+      perClass: evaluation.perClass.map((one, i) => (i < 2 ? one : { ...one, n: 0, accuracy: 0 })),
+    }));
+    const { page } = report(contents({ ...run, evaluations }));
+    assert.match(page, /<tr><th[^>]*>rose<[\s\S]*?<td[^>]*>—<\/td><td[^>]*>0<\/td><\/tr>/);
+  });
+
   const two = contents(runOf('epochs-50', 300), runOf(hostile, 90));
 
   test('has the same bytes for the same contents, and asks for nothing', () => {

@@ -3,12 +3,9 @@
  * the two do not trust each other's certificates. Trying again at once would not help.
  */
 import * as grpc from '@grpc/grpc-js';
+import { isHandshakeFault, noTrust } from '../../shared/adapters/handshake.ts';
 import type { FailureCode } from '../../shared/core/failures.ts';
 import type { ConversationEvent } from '../core/conversation-types.ts';
-
-/** OpenSSL's and Node's words for a handshake that failed for its certificates. */
-const handshake =
-  /certificate|altnames|unable to verify|unable to get .*issuer|alert|wrong version number|EPROTO/i;
 
 /** What gRPC says where the other side hung up before its first word. */
 const hungUp = /Failed to connect/;
@@ -31,10 +28,7 @@ export function turnedAwayBy(
   if (code === grpc.status.PERMISSION_DENIED) return refused('forbidden', details);
   if (code !== grpc.status.UNAVAILABLE || welcomeBefore) return null;
   const dropped = hungUp.test(details) && failures >= hungUpMax;
-  if (!handshake.test(details) && !dropped) return null;
+  if (!isHandshakeFault(error) && !dropped) return null;
   const told = dropped ? 'it hangs up before its first word' : details;
-  const message =
-    `no trust between this worker and the coordinator: ${told}. Check that both sides use TLS, ` +
-    '--tls-ca, and the dates, names and issuers of both certificates';
-  return refused('untrusted', message);
+  return refused('untrusted', noTrust('this worker', told));
 }

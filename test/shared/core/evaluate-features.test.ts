@@ -9,6 +9,7 @@ import {
   type MeasureProgress,
 } from '../../../shared/core/evaluate-features.ts';
 import type { LinearProtocol } from '../../../shared/core/evaluation.ts';
+import { Failure } from '../../../shared/core/failures.ts';
 import { featureStd } from '../../../shared/core/feature-statistics.ts';
 import { labelled } from '../../../shared/core/labels.ts';
 import { linearProtocols } from '../../../shared/core/probe.ts';
@@ -100,6 +101,40 @@ test('the error of a share is binomial, that of the seeds is theirs', () => {
   assert.deepEqual(
     found.perClass.map(({ accuracy }) => accuracy),
     [1, 0.5, 1],
+  );
+});
+
+test('a probe that diverges is told with its learning rate, and features that are none as such', () => {
+  const failure = (words: RegExp) => (error: unknown) => {
+    assert.ok(error instanceof Failure);
+    assert.equal(error.code, 'diverged');
+    assert.match(error.message, words);
+    return true;
+  };
+  const paper: LinearProtocol = { ...linearProtocols.paper, name: 'paper', standardised: false };
+  // The most that the options take; LARS multiplies the weights by it until they overflow.
+  const steep = { ...paper, learningRate: 1000, batch: 65_536, epochs: 400 };
+  assert.throws(
+    () => ended(measureLinear(task(0), steep, [1])),
+    failure(/diverged in epoch \d+: with a learning rate of 1000 .*Use a lower --learning-rate$/),
+  );
+  const broken = drawn(1);
+  broken[5] = Number.NaN;
+  assert.throws(
+    () => ended(measureLinear({ ...task(1), features: broken }, linear, [1])),
+    failure(/features hold numbers that are not finite.*earlier --checkpoint/),
+  );
+});
+
+test('a class without a measured image has no accuracy', () => {
+  const found = counted({ names, of }, [0, 1, 3], [[0, 1, 1]]);
+  assert.deepEqual(
+    found.perClass.map(({ n: measured, accuracy }) => [measured, accuracy]),
+    [
+      [2, 0.5],
+      [1, 1],
+      [0, null],
+    ],
   );
 });
 

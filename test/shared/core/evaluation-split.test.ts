@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { evaluationSplit, type SplitChoice } from '../../../shared/core/evaluation-split.ts';
+import { Failure } from '../../../shared/core/failures.ts';
 import { splitOf } from '../../../shared/core/split.ts';
 
 const count = 400;
@@ -37,6 +38,30 @@ test('a stop on the training part has images of its own, in both splits', () => 
       plain.learned,
     );
   }
+});
+
+test('images that are too few for a split are told, with what to do', () => {
+  const cases = [
+    [{ split: 'training' }, 2, /of 2 images .* 0 to learn from .*leave --split training out/],
+    [
+      { split: 'training', stopOn: 'training' },
+      3,
+      /of 3 images .* 0 to learn from .*leave --split training and --stop-on training out/,
+    ],
+    [{ stopOn: 'training' }, 2, /of 2 images .*leave --stop-on training out/],
+    [{ share: 0 }, 50, /of 50 images .* 50 to learn from and measures 0.*another --validation$/],
+  ] as const;
+  for (const [changed, images, message] of cases)
+    assert.throws(
+      () => evaluationSplit({ ...choice, ...changed }, images),
+      (error: unknown) => {
+        assert.ok(error instanceof Failure);
+        assert.equal(error.code, 'data-empty');
+        assert.match(error.message, message);
+        return true;
+      },
+    );
+  assert.equal(evaluationSplit(choice, 2).learned.length, 1);
 });
 
 test('another seed draws another split', () => {

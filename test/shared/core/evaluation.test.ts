@@ -1,7 +1,7 @@
 /** The form of an evaluation: what is one, and what is not. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { asEvaluation, type Evaluation } from '../../../shared/core/evaluation.ts';
+import { asEvaluation, classAccuracy, type Evaluation } from '../../../shared/core/evaluation.ts';
 
 const evaluation: Evaluation = {
   version: 1,
@@ -51,6 +51,13 @@ const evaluation: Evaluation = {
 
 test('an evaluation is one after a trip through JSON', () => {
   assert.deepEqual(asEvaluation(JSON.parse(JSON.stringify(evaluation))), evaluation);
+});
+
+test('a class without images has no accuracy, in a file of before as well', () => {
+  const perClass = [{ label: 'rose', n: 0, accuracy: null }];
+  assert.ok(asEvaluation(JSON.parse(JSON.stringify({ ...evaluation, perClass }))));
+  assert.equal(classAccuracy({ label: 'rose', n: 0, accuracy: 0 }), null);
+  assert.equal(classAccuracy({ label: 'rose', n: 3, accuracy: 0 }), 0);
 });
 
 test('a classifier is a kind as well', () => {

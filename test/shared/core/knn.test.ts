@@ -37,6 +37,19 @@ test('ties go to the reference and to the class that stand first', () => {
   assert.deepEqual(voteBySimilarity([0.5, 0.5], [1, 0], 2, 0.1, 2).ranking, [0, 1]);
 });
 
+test('a temperature near 0 neither overflows nor underflows: the nearest decides', () => {
+  for (const temperature of [1e-3, 1e-300, 5e-324]) {
+    const near = voteBySimilarity([0.98, 0.99, 0.985], [1, 2, 0], 3, temperature, 3);
+    assert.deepEqual(near.ranking, [2, 0, 1]);
+    assert.ok(near.scores.every(Number.isFinite), `${near.scores}`);
+    assert.deepEqual(
+      voteBySimilarity([-0.99, -0.98], [0, 1], 2, temperature, 2).ranking,
+      [1, 0],
+      'all far away',
+    );
+  }
+});
+
 test('the k nearest are those of a full sort, k larger than the references too', () => {
   const row = new Float64Array(200);
   fillNormal(row, 0.3, 1, 'audit', 0);
