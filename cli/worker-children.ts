@@ -17,6 +17,17 @@ function gpuCount(): number {
   }
 }
 
+/**
+ * The GPUs that workers may have, as CUDA names them (numbers or UUIDs): those that a scheduler left in
+ * `CUDA_VISIBLE_DEVICES`, up to the first entry that is none, as CUDA reads it; else all `count`.
+ */
+export function visibleGpus(chosen: string | undefined, count: number): string[] {
+  if (chosen === undefined) return Array.from({ length: count }, (_, i) => String(i));
+  const names = chosen.split(',').map((name) => name.trim());
+  const end = names.findIndex((name) => name === '' || name.startsWith('-'));
+  return end < 0 ? names : names.slice(0, end);
+}
+
 /** Keeps `config.workers` workers of a coordinator alive; resolves when each has ended by itself. */
 export async function keepWorkers(
   children: Children,
@@ -24,14 +35,12 @@ export async function keepWorkers(
   address: () => string,
   more: readonly string[],
 ): Promise<void> {
-  const gpus = gpuCount();
+  const gpus = visibleGpus(process.env['CUDA_VISIBLE_DEVICES'], gpuCount());
   const launch = (i: number) => () => {
     const env = computeEnvironment(process.env, {
       precision: config.precision,
       threadsInterOp: config.workers === 1 ? 2 : 1,
-      ...(gpus > 1 && process.env['CUDA_VISIBLE_DEVICES'] === undefined
-        ? { cudaDevice: i % gpus }
-        : {}),
+      ...(gpus.length > 1 ? { cudaDevice: gpus[i % gpus.length] } : {}),
     });
     // The coordinator's own certificate may do what a worker's may.
     const names = ['data', 'backend', 'require-gpu', ...tlsOptionNames];

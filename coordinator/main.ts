@@ -22,7 +22,7 @@ import { asFailure, Failure } from '../shared/core/failures.ts';
 import { emptySummary, fold, type RunSummary } from '../shared/core/summary.ts';
 import { protoOldest, protoVersion, silenceMs } from '../shared/wire/limits.ts';
 import { namesOf } from './core/convicts.ts';
-import { initialState, lastStep, type Plan } from './core/state.ts';
+import { initialState, lastStep, type Plan, type State } from './core/state.ts';
 import { monitorIsDue } from './core/survey.ts';
 import { clearUnfinished } from './shell/checkpoints.ts';
 import { type Door, openDoor } from './shell/door.ts';
@@ -31,7 +31,7 @@ import { type FinalCheckpoint, finalCheckpoint } from './shell/save-checkpoint.t
 import { arithmetic } from './shell/arithmetic.ts';
 import { inThread } from './shell/arithmetic-thread.ts';
 import { earlyWeights } from './shell/early-weights.ts';
-import { openEventLog } from './shell/event-log.ts';
+import { type EventLog, openEventLog } from './shell/event-log.ts';
 import { openLedger } from './shell/ledger-file.ts';
 import { lossPicture } from './shell/loss-picture.ts';
 import { owedCheckpoint, owedFirstCheckpoint } from './shell/owed-checkpoints.ts';
@@ -47,7 +47,7 @@ import { stepMeter } from './shell/step-meter.ts';
 import { labelsOf } from '../shared/core/labels.ts';
 import { surveyImagesMax } from './shell/survey-features.ts';
 import { trainingService, turnAwayRevoked } from './shell/training-service.ts';
-import { openWatchServers } from './shell/watch-servers.ts';
+import { openWatchServers, type WatchServers } from './shell/watch-servers.ts';
 import { openMissedEvents } from './shell/missed-events.ts';
 import { openPublisher } from './shell/publish-events.ts';
 
@@ -88,7 +88,11 @@ export async function runCoordinator(options: CoordinatorOptions): Promise<Coord
       listen = life.listen;
       // The next life begins before the steps in question, where its workers look for it.
       if (life.kind === 'rewind') continue;
-      await linger(options, life, door, health);
+      try {
+        await linger(options, life, door, health);
+      } finally {
+        await life.watchServers?.close();
+      }
       return life.result;
     }
   } finally {
@@ -107,8 +111,8 @@ async function linger(
   const { config, signal, announce, say } = options;
   if (config.linger === 0 || signal.aborted) return;
   const { run } = life.result;
-  const { generation, summary } = life;
-  const server = finishedServer({ name: basename(run), generation, summary }, door.guard);
+  const { generation, summary, events } = life;
+  const server = finishedServer({ name: basename(run), generation, summary, events }, door);
   const port = await bind(server, life.listen, door.credentials);
   health?.setReady(true);
   (announce ?? say)(`the run is over; port ${port} says so for ${config.linger} seconds`);
@@ -126,6 +130,10 @@ interface Ended {
   result: CoordinatorResult;
   generation: number;
   summary: RunSummary;
+  /** Closed: nothing is added any more. */
+  events: EventLog;
+  /** Dashboard and figures: they show the end for as long as the coordinator lingers. */
+  watchServers: WatchServers | null;
   /** Where it listened, the port as chosen. */
   listen: Listen;
 }
@@ -230,6 +238,8 @@ async function serve(
   const done = events.lastOf('run-done');
   const record = (body: EventBody, because: string, step?: number) =>
     recordEvent(context, body, because, step);
+  const watching = (state: () => State) =>
+    openWatchServers(context, state, options.announce ?? say);
   if (recovered.step >= lastStep(plan)) {
     if (done === undefined || (events.lastOf('step-committed')?.step ?? 0) < recovered.step)
       await openMissedEvents(context, recovered, describeRun(context));
@@ -239,19 +249,24 @@ async function serve(
       const { loss, std, digest, path: checkpoint } = last;
       const because = 'every step that was asked for is committed already';
       await picture.write(folder);
-      await events.append(
+      await record(
         { kind: 'run-done', stopped, loss, std, digest, checkpoint },
-        last.step,
         because,
+        last.step,
       );
     }
     await events.close();
     await ledger?.close();
     await clearAddress(folder, generation);
+    const over = initialState(plan, recovered.step, run.deviceClass, run.identity, false);
+    const watchServers = config.linger > 0 ? await watching(() => over) : null;
     const result = { ...last, run: folder, stopped };
-    return { kind: 'ended', result, generation, summary, listen };
+    return {
+      ...{ kind: 'ended', result, generation, summary: context.summary },
+      ...{ events, watchServers, listen },
+    };
   }
-  const watchServers = await openWatchServers(context, () => loop.state, options.announce ?? say);
+  const watchServers = await watching(() => loop.state);
   context.publisher = openPublisher(context, say);
 
   const measuredLast = events.lastOf('knn-measured')?.step;
@@ -317,8 +332,10 @@ async function serve(
   signal.removeEventListener('abort', stop);
   health.setStatus('', 'NOT_SERVING');
   probes?.setReady(false);
+  // Whoever looks at a run that goes on comes back, and must not hear that it is over.
+  if (ended.kind === 'rewind') await watchServers.close();
   await events.close();
-  await watchServers.close();
+  if (ended.kind === 'failed') await watchServers.close();
   for (const link of context.links.values()) link.close('the run ended');
   await closeServer(server);
   await context.publisher?.close();
@@ -331,7 +348,10 @@ async function serve(
   if (ended.kind === 'rewind') return { kind: 'rewind', listen: bound };
   const { checkpoint, stopped } = ended;
   const result = { ...checkpoint, run: folder, stopped };
-  return { kind: 'ended', result, generation, summary: context.summary, listen: bound };
+  return {
+    ...{ kind: 'ended', result, generation, summary: context.summary },
+    ...{ events, watchServers, listen: bound },
+  };
 }
 
 export function listenAddress(config: Pick<Config, 'listen' | 'insecure'>): Listen {

@@ -2,16 +2,15 @@
  * A run that is over and still answers (`--linger`): who joins late hears that it is done, who
  * asks for its state gets the last one. Without it a worker that was being started when the run
  * ended would wait minutes for a coordinator that is gone; on a cluster that is the usual case.
+ * Its events can still be read, and dashboard and figures stay.
  *
- * Nothing here touches the run folder: every file is closed before this begins.
+ * Nothing here writes to the run folder: every file is closed before this begins.
  */
 import * as grpc from '@grpc/grpc-js';
-import {
-  RunService,
-  type ServerGuard,
-  TrainingService,
-  tunedServer,
-} from '../../shared/adapters/grpc.ts';
+import { RunService, TrainingService, tunedServer } from '../../shared/adapters/grpc.ts';
+import type { Door } from './door.ts';
+import type { EventLog } from './event-log.ts';
+import { watchEvents } from './watch-events.ts';
 import type { RunSummary } from '../../shared/core/summary.ts';
 import type { ConverseRequest, ConverseResponse } from '../../shared/wire/messages.ts';
 
@@ -22,19 +21,21 @@ export interface FinishedRun {
   name: string;
   generation: number;
   summary: RunSummary;
+  /** Its events, closed. */
+  events: Pick<EventLog, 'after'>;
 }
 
 /** A server, not yet bound, that tells of a run which is over. */
 export function finishedServer(
-  { name, generation, summary }: FinishedRun,
-  guard: ServerGuard | null = null,
+  { name, generation, summary, events }: FinishedRun,
+  door: Pick<Door, 'callerOf' | 'fault' | 'guard'>,
 ): grpc.Server {
   const { step, totalSteps, epoch } = summary;
   const message = `the run is over at step ${step} of ${totalSteps}`;
   const gone = (call: { emit(event: 'error', error: object): unknown }) =>
     void call.emit('error', { code: grpc.status.FAILED_PRECONDITION, details: message });
   const absent = (value: number | null) => value ?? undefined;
-  const server = tunedServer(guard);
+  const server = tunedServer(door.guard);
   server.addService(TrainingService.service, {
     converse(call: grpc.ServerDuplexStream<ConverseRequest, ConverseResponse>) {
       const patience = setTimeout(() => gone(call), introductionMs);
@@ -64,7 +65,7 @@ export function finishedServer(
       }),
     drainWorker: (_call: unknown, reply: grpc.sendUnaryData<object>) =>
       reply({ code: grpc.status.NOT_FOUND, details: message }),
-    watchEvents: gone,
+    watchEvents: watchEvents(events, door),
   });
   return server;
 }

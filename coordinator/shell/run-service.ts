@@ -1,19 +1,14 @@
-/**
- * RunService: status and events for watchers, and the wish that a worker leave. Reading never slows training: events come from the
- * file and a bounded ring, and a watcher that does not read waits alone.
- */
+/** RunService: status and events for watchers, and the wish that a worker leave. */
 import * as grpc from '@grpc/grpc-js';
-import { writeTo } from '../../shared/adapters/grpc.ts';
-import { watchersMax } from '../../shared/wire/limits.ts';
 import type { WorkerState } from '../core/state.ts';
 import type { RunContext } from './run-context.ts';
 import type { RunLoop } from './run-loop.ts';
+import { watchEvents } from './watch-events.ts';
 
 export function runService(
   context: RunContext,
   loop: () => RunLoop,
 ): grpc.UntypedServiceImplementation {
-  let watchers = 0;
   return {
     getStatus: (_call: unknown, reply: grpc.sendUnaryData<ReturnType<typeof statusOf>>) =>
       reply(null, statusOf(context, loop())),
@@ -31,35 +26,7 @@ export function runService(
       loop().dispatch({ kind: 'drain-requested', worker });
       reply(null, {});
     },
-    watchEvents: async (
-      call: grpc.ServerWritableStream<{ since: number }, { seq: number; json: string }>,
-    ) => {
-      if (watchers >= watchersMax) {
-        const details = `this coordinator serves at most ${watchersMax} watchers`;
-        call.emit('error', { code: grpc.status.RESOURCE_EXHAUSTED, details });
-        return;
-      }
-      watchers += 1;
-      const caller = context.door.callerOf(call);
-      const gone = new AbortController();
-      call.on('cancelled', () => gone.abort());
-      call.on('close', () => gone.abort());
-      try {
-        for await (const event of context.events.after(call.request.since, gone.signal)) {
-          const details = context.door.fault(caller);
-          if (details !== null) {
-            call.emit('error', { code: grpc.status.UNAUTHENTICATED, details });
-            return;
-          }
-          await writeTo(call, { seq: event.seq, json: JSON.stringify(event) });
-        }
-        call.end();
-      } catch {
-        call.destroy();
-      } finally {
-        watchers -= 1;
-      }
-    },
+    watchEvents: watchEvents(context.events, context.door),
   };
 }
 

@@ -60,7 +60,7 @@ export function splitOf(seed: number, count: number): { queries: number[]; refer
   return { queries: all.slice(first), references: all.slice(0, first) };
 }
 
-/** Measures without holding the loop for more than a few milliseconds at a time. */
+/** Measures without holding the loop for longer than a query takes (some 40 ms at 100,000 images). */
 export async function measureKnn(
   features: Float32Array,
   width: number,

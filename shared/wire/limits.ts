@@ -3,9 +3,12 @@
  */
 
 /** Newest version of proto/tandem/v1 that is spoken here. */
-export const protoVersion = 1;
-/** The one before is spoken as well, so that a cluster can be upgraded part by part. */
-export const protoOldest: number = Math.max(1, protoVersion - 1);
+export const protoVersion = 2;
+/**
+ * The oldest that is spoken as well: the one before where it can be, so that a cluster is upgraded part by
+ * part. In 1 every piece of weights had a checksum, and weights of a bf16 run travelled as f32.
+ */
+export const protoOldest = 2;
 
 /** Elements of a bucket: the unit in which gradients are pulled and reduced (1 MiB of f32). */
 export const bucketElements = 256 * 1024;

@@ -131,7 +131,8 @@ for (const { document, line } of told.filter((one) => looks.test(one.line))) {
 test('every other program in the documents is there', () => {
   const scripts = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).scripts;
   for (const { document, line } of told.filter((one) => !one.line.startsWith('npx tandem '))) {
-    const [program = '', first = '', second = ''] = line.split(' ');
+    // A variable may stand before the program: NAME=value program …
+    const [program = '', first = '', second = ''] = line.replace(/^([A-Z_]+=\S+ )+/, '').split(' ');
     const where = `${document}: ${line}`;
     if (program === 'npm') {
       const name = first === 'run' ? second : first;

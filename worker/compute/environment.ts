@@ -14,8 +14,8 @@ export interface ComputeEnvironmentOptions {
   threadsInterOp?: number;
   /** `tf32` alone lets NVIDIA's tensor cores shorten f32 products. */
   precision: Precision;
-  /** The one GPU that the process may see, by number; absent: as in the parent. */
-  cudaDevice?: number;
+  /** The one GPU that the process may see, by CUDA's number or UUID; absent: as in the parent. */
+  cudaDevice?: string | undefined;
 }
 
 /** Families of switches that decide how TensorFlow and its libraries compute. */
@@ -58,7 +58,7 @@ export function computeEnvironment(
   });
   if (options.precision !== 'tf32') environment['NVIDIA_TF32_OVERRIDE'] = '0';
   if (options.cudaDevice !== undefined) {
-    environment['CUDA_VISIBLE_DEVICES'] = String(options.cudaDevice);
+    environment['CUDA_VISIBLE_DEVICES'] = options.cudaDevice;
   }
   return environment;
 }

@@ -52,7 +52,7 @@ test('inter-op threads are free, intra-op threads are not', () => {
 
 test('a process sees the one GPU it was given, or what its parent saw', () => {
   const parent = { CUDA_VISIBLE_DEVICES: '3' };
-  const given = computeEnvironment(parent, { precision: 'f32', cudaDevice: 0 });
+  const given = computeEnvironment(parent, { precision: 'f32', cudaDevice: '0' });
   assert.equal(given['CUDA_VISIBLE_DEVICES'], '0');
   const inherited = computeEnvironment(parent, { precision: 'f32' });
   assert.equal(inherited['CUDA_VISIBLE_DEVICES'], '3');
