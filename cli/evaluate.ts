@@ -169,21 +169,31 @@ export async function evaluate(
 const kindOf = ({ name }: Protocol): Evaluation['kind'] =>
   name === 'knn' || name === 'classifier' ? name : 'linear';
 
-/** Held-out images that pre-training saw are no lie, but the reader should know. */
+/**
+ * Measured images that training saw are no lie, but the reader should know; nor is a choice on images
+ * that the run held out for its result.
+ */
 function warnOfSeen(
   choice: SplitChoice,
   network: EvaluatedNetwork,
   images: EvaluatedImages,
   { note }: EvaluationWatcher,
 ): void {
-  const { method } = network;
-  const same = images.fingerprint === network.fingerprint && network.step > 0;
-  const apart = choice.share === method.validation && choice.seed === method.seed;
-  if (same && choice.split === 'held-out' && !apart)
-    note(
-      method.validation
-        ? 'warning: pre-training held out other images than those measured here'
-        : 'warning: pre-training saw the images measured here (without labels): train with ' +
-            '--validation to hold some out',
-    );
+  const { validation = 0, seed } = network.method;
+  if (images.fingerprint !== network.fingerprint || network.step === 0) return;
+  const labels = network.sawLabels ? 'with their labels' : 'without labels';
+  const sameSeed = choice.seed === seed;
+  if (choice.split === 'training') {
+    if (validation > 0 && !(sameSeed && choice.share >= validation))
+      note('warning: this split is not the run’s: it may measure images that the run held out');
+    return;
+  }
+  // The last share of one permutation: a smaller one lies within it.
+  if (validation > 0 && sameSeed && choice.share <= validation) return;
+  note(
+    validation > 0
+      ? `warning: training held out other images than those measured here; it saw some (${labels})`
+      : `warning: training saw the images measured here (${labels}): train with --validation to ` +
+          'hold some out',
+  );
 }

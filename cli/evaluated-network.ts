@@ -27,6 +27,8 @@ export interface EvaluatedNetwork {
   name: string;
   folder: string;
   method: Method;
+  /** Whether training learned from the labels. */
+  sawLabels: boolean;
   copy: ModelCopy;
   step: number;
   epoch: number;
@@ -76,6 +78,7 @@ export async function evaluatedNetwork(
     name: basename(resolve(folder)),
     folder,
     method,
+    sawLabels: method.objective === 'supervised',
     copy,
     step: asked,
     epoch: epochsAfter(asked, method.batch, seen),
@@ -92,20 +95,22 @@ async function importedNetwork(folder: string, step: number | null): Promise<Eva
     throw new Failure('bad-option', `${folder} is one encoder: it has no --checkpoint ${step}.`);
   const { record, weights, statistics } = await readEncoderFolder(folder);
   const { model, digest, preprocessing, source } = record;
-  const { config } = parseConfig([
-    { source: 'flag', values: { model, size: preprocessing.size, batch: 8, 'micro-batch': 8 } },
-  ]);
+  const values = { model, size: preprocessing.size, batch: 8, 'micro-batch': 8 };
+  const { config } = parseConfig([{ source: 'flag', values }]);
+  const made = source.kind === 'run' ? source : null;
+  const { validation = 0, seed = config.seed } = made ?? {};
   const momentum = new Float32Array(weights.length);
   return {
     name: basename(resolve(folder)),
     folder,
-    method: methodOf(config, config.batch),
+    method: { ...methodOf(config, config.batch), seed, ...(validation > 0 ? { validation } : {}) },
+    sawLabels: made?.objective === 'supervised',
     copy: { weights, momentum, statistics },
     step: source.kind === 'run' ? source.step : 0,
     epoch: source.kind === 'run' ? source.epoch : 0,
     digest,
     samples: null,
-    fingerprint: null,
+    fingerprint: made?.fingerprint ?? null,
     data: null,
     ...(source.kind === 'file' ? { imported: source.naming } : {}),
   };

@@ -79,6 +79,7 @@ export async function exportEncoder(
       source: {
         ...{ kind: 'run', run: name, step, epoch, checkpoint: manifest.digest },
         ...{ identity: manifest.identity, fingerprint, reproducible: manifest.reproducible },
+        ...{ objective: method.objective, validation: method.validation ?? 0, seed: method.seed },
       },
     },
     card: (written) => exportCard(written, { run: record, step, summary, evaluations }),

@@ -10,6 +10,7 @@ import { architecture } from '../shared/core/architecture.ts';
 import { canonicalJson } from '../shared/core/canonical-json.ts';
 import { type Config, isLoopback, parseAddress } from '../shared/core/config.ts';
 import type { EvaluationSplit } from '../shared/core/evaluation-split.ts';
+import { permutation } from '../shared/core/permutation.ts';
 import type { Sample } from '../shared/core/sample.ts';
 import { bytesOf } from '../shared/wire/tensors.ts';
 import { openChildren } from './children.ts';
@@ -76,7 +77,7 @@ export async function extract(
   watcher: EvaluationWatcher,
 ): Promise<Rows> {
   const size = request.size ?? network.method.size;
-  const calibration = request.calibrate ? split.learned : [];
+  const calibration = request.calibrate ? shuffled(split.learned, network.method.seed) : [];
   const question = questionOf(network, size, images.fingerprint, calibration);
   const { featureWidth } = architecture(network.method.model);
   const values = images.samples.length * featureWidth;
@@ -103,6 +104,15 @@ export async function extract(
   const rows = { ...extraction, features };
   await keepFeatures(question, rows);
   return { ...rows, sha256: sha256Of(bytesOf(features)) };
+}
+
+/**
+ * Batch norm takes its batches for random draws. In the order of the list most of them would hold one
+ * class alone, and a variance within batches lacks what is between classes.
+ */
+function shuffled(places: readonly number[], seed: number): number[] {
+  const order = permutation(seed, 0, places.length, 'calibration');
+  return places.map((_, i) => places[order(i)] as number);
 }
 
 /** What to do where no worker is started here. */

@@ -8,6 +8,8 @@
 import type { RunRecord } from '../coordinator/shell/run-folder.ts';
 import { encoderFiles, type EncoderRecord } from '../shared/core/encoder-record.ts';
 import type { Evaluation } from '../shared/core/evaluation.ts';
+import { shareCount } from '../shared/core/split.ts';
+import { protocolText } from '../report/accuracy-figure.ts';
 import { type HistoryPoint, type RunSummary, stdRatio } from '../shared/core/summary.ts';
 import { count, epoch, percent, printable, signed } from '../shared/core/format.ts';
 
@@ -77,16 +79,21 @@ function methodRows(method: object, above = ''): string[][] {
   );
 }
 
-const names = { linear: 'linear probe', knn: 'kNN', classifier: 'its own classifier' } as const;
+/** Which images these are to the run: what it saw is not called held out. */
+function partText({ method, fingerprint }: RunRecord, { data }: Evaluation): string {
+  if (data.fingerprint !== fingerprint) return '';
+  if (data.split === 'training') return ' of the training part';
+  const apart = data.seed === method.seed && data.share <= (method.validation ?? 0);
+  return apart ? ' held out' : ' of those trained on';
+}
 
-function evaluationRow(evaluation: Evaluation): string[] {
-  const { kind, protocol, accuracy, standardError, n, data, probes } = evaluation;
+function evaluationRow(run: RunRecord, evaluation: Evaluation): string[] {
+  const { kind, accuracy, standardError, n, data, probes } = evaluation;
   const seeds = kind === 'linear' ? `, ${probes.length} probe seeds` : '';
-  const split = data.split === 'held-out' ? 'held out' : 'of the training part';
   return [
-    `${names[kind]}${kind === 'linear' ? ` (${protocol.name})` : ''}${seeds}`,
+    `${protocolText(evaluation)}${seeds}`,
     `${percent(accuracy, 2)} ± ${percent(standardError, 2)}`,
-    `${count(n)} images ${split} of ${plain(data.name)} at ${data.size} px`,
+    `${count(n)} images${partText(run, evaluation)} of ${plain(data.name)} at ${data.size} px`,
   ];
 }
 
@@ -99,7 +106,9 @@ function figuresText(of: ExportedRun): string {
     rows.push(['epochs', epoch(nearest.epoch), at]);
     rows.push(['loss', signed(nearest.loss), at]);
     const ratio = stdRatio(nearest.std, summary.outputWidth);
-    rows.push(['std · √d (1 healthy, 0 collapsed)', signed(ratio, 3), at]);
+    // That of pooled features, where labels are learned, has no such scale.
+    if (run.method.objective === 'simsiam')
+      rows.push(['std · √d (1 healthy, 0 collapsed)', signed(ratio, 3), at]);
   }
   for (const { accuracy, standardError, queries } of summary.knnHistory.filter(
     (each) => each.step === step,
@@ -107,7 +116,7 @@ function figuresText(of: ExportedRun): string {
     const share = `${percent(accuracy, 2)} ± ${percent(standardError, 2)}`;
     rows.push(['kNN while training', share, `${count(queries)} queries`]);
   }
-  rows.push(...evaluations.map(evaluationRow));
+  rows.push(...evaluations.map((evaluation) => evaluationRow(run, evaluation)));
   return tableOf(['figure', 'value', ''], rows);
 }
 
@@ -122,10 +131,12 @@ export function exportCard(record: EncoderRecord, of: ExportedRun): string {
       : '';
   const name = from.kind === 'run' ? from.run : '';
   const objective = method.objective;
+  const heldOut = shareCount(run.samples, method.validation ?? 0);
+  const seen = run.samples - heldOut;
   const about = objective === 'simsiam' ? 'by SimSiam, without labels,' : 'with labels';
   return `${frontMatter(record, ['self-supervised', objective].slice(objective === 'simsiam' ? 0 : 1))}
 # ${plain(record.model)}, ${objective}, step ${count(step)}
-A ${record.model} trained ${about} by Tandem on ${count(run.samples)} images, ${method.size} x
+A ${record.model} trained ${about} by Tandem on ${count(seen)} images, ${method.size} x
 ${method.size} pixels. \`${encoderFiles.encoder}\` holds the encoder under torchvision's names and
 without a classifier, \`${encoderFiles.heads}\` the heads of the training, which features do not need.
 ${marks}
@@ -143,7 +154,7 @@ ${tableOf(
     ['digest of the checkpoint', `\`${from.kind === 'run' ? from.checkpoint : ''}\``],
     ['identity of the run', `\`${from.kind === 'run' ? from.identity : ''}\``],
     ['fingerprint of the data', `\`${run.fingerprint}\``],
-    ['images', count(run.samples)],
+    ['images', heldOut === 0 ? count(seen) : `${count(seen)}, and ${count(heldOut)} held out`],
     ['device class', plain(deviceText(summary))],
     [`SHA-256 of ${encoderFiles.encoder}`, `\`${record.digest}\``],
   ],

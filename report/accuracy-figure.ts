@@ -55,6 +55,10 @@ export function protocolText({ protocol, checkpoint, data }: Evaluation): string
   return [name, ...more].join(', ');
 }
 
+/** The same with the side of the images, where no column has it. */
+export const measureText = (evaluation: Evaluation): string =>
+  `${protocolText(evaluation)}, ${evaluation.data.size} px`;
+
 const width = 560;
 const rowHeight = 40;
 const rowsMax = 60;
@@ -85,7 +89,7 @@ function drawn(rows: readonly Measured[], alone: boolean): string {
   if (across.most - across.least < 0.01) across.least = across.most - 0.01;
   const told = rows.map(
     ({ run, evaluation }) =>
-      `${run}, ${checkpointText(evaluation)}, ${protocolText(evaluation)}: ${share(evaluation)}.`,
+      `${run}, ${checkpointText(evaluation)}, ${measureText(evaluation)}: ${share(evaluation)}.`,
   );
   const parts = [
     `<svg xmlns="http://www.w3.org/2000/svg" class="fig" role="img" ` +
@@ -112,7 +116,7 @@ function drawn(rows: readonly Measured[], alone: boolean): string {
     const [low, at, high] = [accuracy - standardError, accuracy, accuracy + standardError].map(
       (value) => pixel(across, Math.max(across.least, value)),
     ) as [number, number, number];
-    const name = `${run}, ${checkpointText(evaluation)}: ${protocolText(evaluation)}`;
+    const name = `${run}, ${checkpointText(evaluation)}: ${measureText(evaluation)}`;
     const shown = name.length > 74 ? `${name.slice(0, 73)}…` : name;
     parts.push(
       `<text class="name" x="${pad.left}" y="${y + 15}">${escaped(shown)}</text>`,

@@ -2,7 +2,7 @@
  * Evaluations as tables: accuracies with their errors, and who was taken for whom.
  */
 import { classAccuracy } from '../shared/core/evaluation.ts';
-import { checkpointText, type Measured, protocolText } from './accuracy-figure.ts';
+import { checkpointText, type Measured, measureText, protocolText } from './accuracy-figure.ts';
 import { digestText, element, type Html, joined, percent, table, whole } from './html.ts';
 import { swatch } from './sections.ts';
 
@@ -36,7 +36,7 @@ const classesMax = 40;
 /** True classes down, predicted ones across; darker is more of the true class. */
 export function confusion({ run, evaluation }: Measured): Html {
   const { perClass, confusion: counts } = evaluation;
-  const what = `${run}, ${checkpointText(evaluation)}, ${protocolText(evaluation)}`;
+  const what = `${run}, ${checkpointText(evaluation)}, ${measureText(evaluation)}`;
   if (perClass.length > classesMax)
     return element(
       'p',

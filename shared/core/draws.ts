@@ -28,6 +28,7 @@ export const purposes = {
   probeOrder: 14,
   probeSplit: 15,
   probeStop: 16,
+  calibration: 17,
 } as const;
 export type Purpose = keyof typeof purposes;
 

@@ -2,7 +2,7 @@
  * `encoder.json` of an encoder folder: what lies beside the tensors, so that an encoder that was
  * exported or imported is used as it must be. Reading refuses what would give wrong features.
  */
-import { type ModelName, modelNames } from './method.ts';
+import { type ModelName, modelNames, type ObjectiveName } from './method.ts';
 import { type Preprocessing, preprocessingAt } from './preprocessing.ts';
 
 export const encoderVersion = 1;
@@ -20,6 +20,10 @@ export type EncoderSource =
       identity: string;
       fingerprint: string;
       reproducible: boolean;
+      /** What it was trained for, and which images it did not see; absent in older folders. */
+      objective?: ObjectiveName;
+      validation?: number;
+      seed?: number;
     }
   | {
       kind: 'file';

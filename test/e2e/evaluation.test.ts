@@ -35,8 +35,10 @@ describe('what the features of a checkpoint are worth', { timeout: 600_000 }, ()
     // The encoder alone, through PyTorch's names and layout and back, has the same features.
     const encoder = join(run, '..', 'encoder');
     await tandem(t, ['export', run, '--out', encoder]);
-    const same = ['--data', 'synthetic:96', '--validation', '0.25', '--split-seed', '1'];
-    const alone = await evaluated('knn', encoder, ...same, '--workers', '1', '--k', '5', '--fresh');
+    // It knows which images its run held out.
+    const same = ['--data', 'synthetic:96', '--workers', '1', '--k', '5', '--fresh'];
+    const alone = await evaluated('knn', encoder, ...same);
+    assert.deepEqual({ ...alone.data }, { ...one.data });
     const kept = await evaluated('knn', run, '--k', '5');
     assert.deepEqual({ ...kept, time: '' }, { ...one, time: '', device: kept.device });
     assert.equal(alone.features, one.features);
@@ -55,6 +57,14 @@ describe('what the features of a checkpoint are worth', { timeout: 600_000 }, ()
     assert.equal(linear.checkpoint.step, 0);
     assert.equal(linear.probes.length, 2);
     assert.notEqual(linear.features, one.features);
+
+    // What training saw is told of, and what it held out is not called seen.
+    const seen = startTandem(t, ['eval', 'knn', run, '--validation', '0.5', '--k', '5']);
+    assert.equal(await seen.ended, 0, seen.err());
+    assert.match(seen.err(), /training held out other images.*it saw some \(without labels\)/);
+    const within = startTandem(t, ['eval', 'knn', run, '--validation', '0.1', '--k', '5']);
+    assert.equal(await within.ended, 0, within.err());
+    assert.doesNotMatch(within.err(), /warning: training/);
 
     const verified = await tandem(t, ['verify', run]);
     assert.match(verified, /every claim holds/);
