@@ -87,7 +87,7 @@ export function openChildren(signal: AbortSignal, note: (line: string) => void):
 
     async keep(what, launch) {
       let deaths = 0;
-      while (!over.signal.aborted) {
+      while (!over.signal.aborted && !signal.aborted) {
         const began = performance.now();
         const { code, signal: killedBy, failure } = await exitOf(launch());
         if (code === 0 || over.signal.aborted || signal.aborted) return;

@@ -180,7 +180,9 @@ async function serve(
   });
   let summary = emptySummary;
   const convicts = new Set<string>();
+  const convicted = new Set<string>();
   const bar = ({ worker, host }: { worker: string; host: string }) => {
+    convicted.add(worker);
     for (const known of namesOf(worker, host)) convicts.add(known);
   };
   const events = await openEventLog(folder, generation, (event) => {
@@ -192,12 +194,12 @@ async function serve(
   const untold = (review?.convicts ?? []).filter(({ worker }) => !convicts.has(worker));
   for (const convict of untold) bar(convict);
   // Who takes no part any more is not waited for.
-  plan.minWorkers = Math.max(1, config.minWorkers - convicts.size);
+  plan.minWorkers = Math.max(1, config.minWorkers - convicted.size);
   const wrong = review && {
     ...review,
+    beforeCut: (first: number) => setCheckpointsAside(folder, first, generation),
     onWrong: async (first: number, count: number, file: string) => {
       const worker = review.convicts.map((convict) => convict.worker).join(', ');
-      await setCheckpointsAside(folder, first, generation);
       await recordEvent(
         context,
         { kind: 'branch-set-aside', first, count, file: basename(file), worker },

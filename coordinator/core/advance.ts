@@ -145,6 +145,7 @@ function clearStep(state: State): void {
   state.opinions = {};
   state.summedFrom = [];
   state.nonFinite = {};
+  state.brokenPulls = {};
   state.handedBack = {};
   for (const worker of Object.values(state.workers)) worker.lease = null;
 }
@@ -204,6 +205,9 @@ function reduceBroken(
   if (event.step !== state.step) return;
   const { worker, reason } = event;
   if (!event.hostile) {
+    // Of an earlier try: the worker may have come back meanwhile, on a connection that is whole.
+    if (state.phase !== 'reducing' || event.attempt !== state.reduceAttempts) return;
+    state.brokenPulls[worker] = (state.brokenPulls[worker] ?? 0) + 1;
     lose(state, worker, reason, effects, because);
     return;
   }
@@ -222,6 +226,8 @@ function committed(state: State, step: number, effects: Effect[], because: strin
   state.offers = [];
   because.push(`step ${step} is committed`);
   if (state.step >= lastStep(state.plan) || state.stopRequested !== null) {
+    // A check that nobody waits for any more would keep its worker from the last survey.
+    clearStep(state);
     close(state, effects);
     return;
   }

@@ -3,7 +3,7 @@
  * those that have not handed it back.
  */
 import type { State, WorkerState } from './state.ts';
-import { liveWorkers, readyWorkers } from './state.ts';
+import { helpingWorkers, liveWorkers } from './state.ts';
 
 const opinionless = (state: State, worker: WorkerState, leaf: number): boolean =>
   worker.sameClass && !(state.opinions[leaf] ?? []).some((opinion) => opinion.worker === worker.id);
@@ -18,5 +18,5 @@ export function mayCheck(state: State, worker: WorkerState, leaf: number): boole
   if (!opinionless(state, worker, leaf)) return false;
   const failed = state.handedBack[leaf] ?? [];
   if (!failed.includes(worker.id)) return true;
-  return readyWorkers(state).every((w) => failed.includes(w.id) || !opinionless(state, w, leaf));
+  return helpingWorkers(state).every((w) => failed.includes(w.id) || !opinionless(state, w, leaf));
 }

@@ -12,11 +12,11 @@ import { samplesKept } from './state.ts';
 const deviations = 6;
 /** Least limit of a micro-batch, milliseconds. */
 const leafFloorMs = 2000;
-/** Greatest limit of a micro-batch, milliseconds. */
-const leafCeilingMs = 600_000;
+/** Greatest limit of a micro-batch (or a chunk of a survey), milliseconds. */
+export const longestLeafMs = 600_000;
 /** Least limit of a silence, milliseconds; its ceiling is the plan's `silenceMs`. */
 const silenceFloorMs = 4000;
-/** Times before there is a limit: a first micro-batch compiles. */
+/** Times before there is a limit of its own: a first micro-batch compiles. */
 const samplesLeast = 2;
 
 export function median(values: readonly number[]): number {
@@ -36,10 +36,10 @@ function limitOf(values: readonly number[]): number {
 const within = (value: number, least: number, most: number) =>
   Math.min(Math.max(value, least), most);
 
-/** After so long without news a micro-batch is late, milliseconds; null: not known yet. */
-export function leafLimitMs(worker: WorkerState): number | null {
-  if (worker.leafTimes.length < samplesLeast) return null;
-  return within(limitOf(worker.leafTimes), leafFloorMs, leafCeilingMs);
+/** After so long without news a micro-batch is late, milliseconds. */
+export function leafLimitMs(worker: WorkerState): number {
+  if (worker.leafTimes.length < samplesLeast) return longestLeafMs;
+  return within(limitOf(worker.leafTimes), leafFloorMs, longestLeafMs);
 }
 
 /** After so long without a word a worker is suspect, milliseconds. */

@@ -10,7 +10,7 @@ import type { NodeId } from '../../shared/core/tree.ts';
 import { isNode, leavesOf, rootOf } from '../../shared/core/tree.ts';
 import { median } from './deadlines.ts';
 import type { Effect, Lease, LeafReport, State, WorkerState } from './state.ts';
-import { liveWorkers, mayTry, readyWorkers } from './state.ts';
+import { brokenPullsMax, helpingWorkers, liveWorkers, mayTry, readyWorkers } from './state.ts';
 
 const leafMsLeast = 0.001;
 /** So many times slower than the others is slow. */
@@ -45,6 +45,10 @@ export function openLeaves(state: State): boolean[] {
   return open;
 }
 
+/** Its control stream lives, but its gradients do not arrive: what it computes is of no use. */
+export const cannotSend = (state: State, id: string): boolean =>
+  (state.brokenPulls[id] ?? 0) >= brokenPullsMax;
+
 /** Time of a micro-batch at a worker, milliseconds; unmeasured ones are taken as typical. */
 export function leafMsOf(worker: WorkerState, state: State): number {
   if (worker.leafMs !== null) return Math.max(worker.leafMs, leafMsLeast);
@@ -63,8 +67,7 @@ function shareOf(worker: WorkerState, state: State, open: number): number {
   const left = first ? state.plan.leaves : open;
   const speed = (w: WorkerState) => 1 / leafMsOf(w, state);
   // Who is late with its lease is of no help with what is open.
-  const helping = readyWorkers(state).filter((w) => w.lease?.overdue !== true);
-  const total = helping.reduce((sum, w) => sum + speed(w), 0);
+  const total = helpingWorkers(state).reduce((sum, w) => sum + speed(w), 0);
   return Math.max(1, Math.floor((left * speed(worker)) / total + 1e-6));
 }
 
@@ -73,7 +76,7 @@ function shareOf(worker: WorkerState, state: State, open: number): number {
  * rest: it gets none, but in every `triedEvery`-th step, so that its speed stays known.
  */
 function tooSlow(worker: WorkerState, state: State, left: number): boolean {
-  const others = readyWorkers(state).filter((w) => w.id !== worker.id && w.leafMs !== null);
+  const others = helpingWorkers(state).filter((w) => w.id !== worker.id && w.leafMs !== null);
   if (worker.leafMs === null || others.length === 0 || state.step % triedEvery === 0) return false;
   // What another one could not compute may be this one's to do.
   if (Object.keys(state.handedBack).length + Object.keys(state.nonFinite).length > 0) return false;
@@ -91,7 +94,8 @@ function tooSlow(worker: WorkerState, state: State, left: number): boolean {
  */
 export function chooseNode(state: State, worker: WorkerState): NodeId | null {
   const open = openLeaves(state);
-  const others = readyWorkers(state).some((w) => w.id !== worker.id);
+  const others = helpingWorkers(state).some((w) => w.id !== worker.id);
+  if (others && cannotSend(state, worker.id)) return null;
   const alone = (leaf: number) => state.nonFinite[leaf] !== undefined;
   for (let leaf = 0; leaf < open.length; leaf++) {
     if (alone(leaf) && others && state.nonFinite[leaf]?.includes(worker.id)) open[leaf] = false;

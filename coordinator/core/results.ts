@@ -7,11 +7,11 @@
 import { leavesOf } from '../../shared/core/tree.ts';
 import { noteLeaves } from './deadlines.ts';
 import { fail } from './fail.ts';
-import { finishedLeaves, isWhole, tellMoved, trimLeases } from './leases.ts';
+import { cannotSend, finishedLeaves, isWhole, tellMoved, trimLeases } from './leases.ts';
 import { expel } from './membership.ts';
 import { noteOpinion } from './opinions.ts';
 import type { CoreEvent, Effect, FinishedNode, LeafReport, State, WorkerState } from './state.ts';
-import { grayMax, handBacksMax, readyWorkers } from './state.ts';
+import { grayMax, handBacksMax, helpingWorkers } from './state.ts';
 
 type Of<K extends CoreEvent['kind']> = Extract<CoreEvent, { kind: K }>;
 
@@ -56,7 +56,8 @@ export function acceptNode(
     return;
   }
   const broken = event.leaves.filter((r) => r.nonFinite);
-  if (broken.length > 0) {
+  // A second computation that is not finite is an opinion like another, and differs from the first.
+  if (broken.length > 0 && !check) {
     // Only what was leased: the same message twice is not two findings.
     if (leased && phase === 'computing') nonFinite(state, event, broken, effects, because);
     return;
@@ -83,6 +84,11 @@ export function takeOffers(state: State, effects: Effect[], because: string[]): 
   for (const offer of state.offers.splice(0)) {
     const worker = state.workers[offer.worker];
     if (worker === undefined || offer.leaves.some((report) => report.nonFinite)) continue;
+    const others = helpingWorkers(state).some(({ id }) => id !== worker.id);
+    if (others && cannotSend(state, worker.id)) {
+      because.push(`what ${worker.id} brought along is left: its gradients do not arrive`);
+      continue;
+    }
     for (const report of offer.leaves) noteOpinion(state, worker, report);
     accept(state, offer, effects, because);
     because.push(`${worker.id} brought ${offer.leaves.length} finished micro-batches along`);
@@ -120,7 +126,7 @@ function nonFinite(
   for (const { leaf } of broken) {
     const seen = [...(state.nonFinite[leaf] ?? []), event.worker];
     state.nonFinite[leaf] = seen;
-    if (seen.length < 2) {
+    if (!agreed(state, seen, [])) {
       because.push(
         `micro-batch ${leaf} is not finite at ${event.worker}: computed again elsewhere`,
       );
@@ -207,7 +213,7 @@ function isNewSuspicion(state: State, event: Of<'lease-failed'>): boolean {
 
 /** Two workers found the same, or a lone one twice; nobody else is there but those in `without`. */
 function agreed(state: State, seen: readonly string[], without: readonly string[]): boolean {
-  const alone = readyWorkers(state).every((w) => seen.includes(w.id) || without.includes(w.id));
+  const alone = helpingWorkers(state).every((w) => seen.includes(w.id) || without.includes(w.id));
   return seen.length > 1 && (new Set(seen).size > 1 || alone);
 }
 

@@ -7,10 +7,19 @@
  * it, gives its end to that worker; of its last leaf the idle one computes a second result.
  */
 import { canonical, leavesOf, type NodeId } from '../../shared/core/tree.ts';
-import { leafLimitMs, silenceLimitMs } from './deadlines.ts';
-import { lease, leafMsOf, type Moved, shrink, takeFinished, tellMoved } from './leases.ts';
+import { leafLimitMs, longestLeafMs, silenceLimitMs } from './deadlines.ts';
+import {
+  cannotSend,
+  lease,
+  leafMsOf,
+  type Moved,
+  shrink,
+  takeFinished,
+  tellMoved,
+} from './leases.ts';
 import type { Effect, State, WorkerState } from './state.ts';
 import { liveWorkers, readyWorkers } from './state.ts';
+import { openLateChunks } from './survey.ts';
 
 /** What is taken over must end in this share of the time, or it is not worth a second gradient. */
 const worthwhile = 0.8;
@@ -24,6 +33,7 @@ export function watchDeadlines(
 ): void {
   const training =
     state.phase === 'computing' || state.phase === 'reducing' || state.phase === 'auditing';
+  openLateChunks(state, now, longestLeafMs, because);
   for (const worker of liveWorkers(state)) {
     const silent = now - worker.lastHeard;
     const limit = silenceLimitMs(worker, state.plan.silenceMs);
@@ -37,7 +47,7 @@ export function watchDeadlines(
     if (!training || held === null || held.overdue || !someoneElse(state, worker)) continue;
     const waited = now - held.progressAt;
     const most = leafLimitMs(worker);
-    if (most === null || waited <= most) continue;
+    if (waited <= most) continue;
     const why =
       `${worker.id} finished no micro-batch for ${seconds(waited)}, its own times let expect ` +
       `one in ${seconds(most)}`;
@@ -76,7 +86,7 @@ function suspendWork(state: State, worker: WorkerState, because: string, effects
 /** Idle workers take over from slow ones, where nothing is open. */
 export function speculate(state: State, now: number, effects: Effect[], because: string[]): void {
   for (const thief of readyWorkers(state)) {
-    if (thief.lease !== null || thief.survey !== null) continue;
+    if (thief.lease !== null || thief.survey !== null || cannotSend(state, thief.id)) continue;
     const found = bestTakeover(state, thief, now);
     if (found === null) continue;
     const { victim, node } = found;
@@ -124,11 +134,18 @@ function bestTakeover(state: State, thief: WorkerState, now: number): Takeover |
     const begun = first <= slowest.lease.first + slowest.lease.done;
     // A leaf that is begun already stays where it is too: its first result wins.
     const ends = begun ? count * mine : Math.max(count * mine, longest - count * each);
-    if (ends >= bestEnd || state.handedBack[first]?.includes(thief.id)) continue;
+    if (ends >= bestEnd || failedAt(state, thief.id, first, end)) continue;
     best = node;
     bestEnd = ends;
   }
   return best === null ? null : { victim: slowest, node: best };
+}
+
+/** It handed one of these leaves back, or found it not finite: another try would tell nothing new. */
+function failedAt(state: State, id: string, first: number, end: number): boolean {
+  for (let leaf = first; leaf < end; leaf++)
+    if (state.handedBack[leaf]?.includes(id) || state.nonFinite[leaf]?.includes(id)) return true;
+  return false;
 }
 
 /** Until a lease should end, milliseconds, by its worker's own times. */

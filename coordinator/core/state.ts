@@ -202,6 +202,8 @@ export interface State {
   attempts: number;
   /** Workers that found a leaf of the open step not finite. */
   nonFinite: Record<number, string[]>;
+  /** How often the gradient of a worker did not arrive in the open step. */
+  brokenPulls: Record<string, number>;
   /** Workers that handed a leaf of the open step back: others try it first. */
   handedBack: Record<number, string[]>;
   /** Workers that could not decode a sample, by sample. */
@@ -234,6 +236,8 @@ export interface Survey {
 export const surveyChunk = 64;
 /** More undecodable images than this stop the run. */
 export const grayMax = 1000;
+/** A worker whose gradient did not arrive so often in a step leaves the rest of it to others. */
+export const brokenPullsMax = 2;
 /** A worker that hands so many leases back without one result is turned away. */
 export const handBacksMax = 8;
 /** Measured times that are kept of a worker. */
@@ -298,7 +302,14 @@ export type CoreEvent = { now: number } & (
       chunk: number;
     }
   | { kind: 'reduced'; step: number; attempt: number }
-  | { kind: 'reduce-broken'; step: number; worker: string; reason: string; hostile: boolean }
+  | {
+      kind: 'reduce-broken';
+      step: number;
+      attempt: number;
+      worker: string;
+      reason: string;
+      hostile: boolean;
+    }
   | { kind: 'committed'; step: number }
   | { kind: 'final-checkpoint-saved' }
   | { kind: 'survey-used' }
@@ -381,6 +392,7 @@ export function initialState(
     auditWaits: false,
     attempts: 0,
     nonFinite: {},
+    brokenPulls: {},
     handedBack: {},
     undecodable: {},
     unavailable: {},
@@ -407,10 +419,15 @@ export function readyWorkers(state: State): WorkerState[] {
   return liveWorkers(state).filter((w) => !w.suspect && !w.draining);
 }
 
+/** Of these the ones that others may wait for: who is late with its lease may never end it. */
+export function helpingWorkers(state: State): WorkerState[] {
+  return readyWorkers(state).filter((w) => w.lease?.overdue !== true);
+}
+
 /** False where a worker has failed at a piece of work and another one has not tried it yet. */
 export function mayTry(state: State, id: string, failed: readonly string[] | undefined): boolean {
   if (!failed?.includes(id)) return true;
-  return readyWorkers(state).every((w) => failed.includes(w.id));
+  return helpingWorkers(state).every((w) => failed.includes(w.id));
 }
 
 /** A copy that shares nothing that `advance` changes. */
@@ -433,6 +450,7 @@ export function copyState(state: State): State {
     disputed: [...state.disputed],
     convicts: [...state.convicts],
     nonFinite: { ...state.nonFinite },
+    brokenPulls: { ...state.brokenPulls },
     handedBack: { ...state.handedBack },
     undecodable: { ...state.undecodable },
     unavailable: { ...state.unavailable },

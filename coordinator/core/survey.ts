@@ -64,6 +64,21 @@ export function finishChunk(state: State, id: string, chunk: number): boolean {
   return survey.chunks.every((holder) => holder === done);
 }
 
+/** A chunk that somebody holds for longer than that is open to others; the first answer counts. */
+export function openLateChunks(
+  state: State,
+  now: number,
+  longestMs: number,
+  because: string[],
+): void {
+  for (const { id, survey: held } of Object.values(state.workers)) {
+    if (held === null || now - held.since <= longestMs) continue;
+    if (state.survey?.chunks[held.chunk] !== id) continue;
+    state.survey.chunks[held.chunk] = null;
+    because.push(`chunk ${held.chunk} of the survey is late at ${id}: others may have it`);
+  }
+}
+
 /** Opens what a worker held in the survey. */
 export function releaseSurvey(state: State, id: string): void {
   const worker = state.workers[id];

@@ -244,9 +244,12 @@ export async function clearUnfinished(folder: string, generation: number): Promi
   }
 }
 
-/** Removes what retention does not keep: the newest `keep` and step 0 stay. */
-export async function pruneCheckpoints(folder: string, keep: number): Promise<void> {
-  const steps = await checkpointSteps(folder);
+/**
+ * Removes what retention does not keep: the newest `keep` up to step `now`, and step 0, stay. Those of later
+ * steps are from before a rewind, and their own steps decide of them.
+ */
+export async function pruneCheckpoints(folder: string, keep: number, now: number): Promise<void> {
+  const steps = (await checkpointSteps(folder)).filter((step) => step <= now);
   for (const step of steps.slice(keep)) {
     if (step === 0) continue;
     await rm(join(folder, 'checkpoints', checkpointName(step)), { recursive: true, force: true });

@@ -175,7 +175,8 @@ async function takeOver(
     moveTail: (keep, tail) =>
       afterParts(async () => {
         await last;
-        await reopen(keep);
+        // The line before stays in the file: parts count up to its first line, and it must have one.
+        await reopen(Math.max(0, keep - 1));
         const kept = keep - (await firstNumber());
         await writeLines(tail, readLines(named, kept));
         await replaceOwn(await writeLines(aside, readLines(named, 0, kept), true));

@@ -66,6 +66,8 @@ export interface LedgerReview {
   until: number;
   /** The records from `first` on were set aside in `file`. */
   onWrong(first: number, count: number, file: string): Promise<void>;
+  /** Called before they are cut off, and again where that was cut short. */
+  beforeCut(first: number): Promise<void>;
 }
 
 /** Opens the ledger for this generation. `identity` is what the first record follows. */
@@ -114,6 +116,8 @@ export async function openLedger(
         if (review !== null && record.step >= review.since && record.step < review.until) {
           const aside = path.replace(/\.jsonl$/, `.wrong-${generation}.jsonl`);
           const count = records.length - record.step;
+          // Before the cut: behind it nothing tells any more that what lies there is of the wrong branch.
+          await review.beforeCut(record.step);
           await file.moveTail(record.step, aside);
           records.length = record.step;
           await review.onWrong(record.step, count, aside);

@@ -9,6 +9,7 @@
 import { readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { syncFolder } from '../../shared/adapters/durable.ts';
+import { codeOf } from '../../shared/adapters/folder-walk.ts';
 import type { RunEvent } from '../../shared/core/events.ts';
 import type { Convict } from '../core/state.ts';
 import { eventNumber, readNumberedLines } from './line-parts.ts';
@@ -30,8 +31,9 @@ const reviewFile = (folder: string) => join(folder, reviewName);
 export async function readReview(folder: string): Promise<Review | null> {
   try {
     return JSON.parse(await readFile(reviewFile(folder), 'utf8')) as Review;
-  } catch {
-    return null;
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return null;
+    throw error;
   }
 }
 

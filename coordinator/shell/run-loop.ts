@@ -49,6 +49,15 @@ export interface RunLoop {
   readonly ended: Promise<Ended>;
 }
 
+/** Effects that start work in the background. */
+const beginsWork: ReadonlySet<Effect['kind']> = new Set([
+  'reduce',
+  'commit',
+  'checkpoint',
+  'final-checkpoint',
+  'use-survey',
+]);
+
 export function startRunLoop(
   context: RunContext,
   initial: State,
@@ -94,7 +103,9 @@ export function startRunLoop(
         state = turn.state;
         context.meter.turn(state, event, turn.effects);
         for (const line of turn.because) say(line);
-        for (const effect of turn.effects) await perform(effect);
+        // A life that ends for a review begins nothing more: its commit would end that review.
+        for (const effect of turn.effects)
+          if (!rewind || !beginsWork.has(effect.kind)) await perform(effect);
         if (rewind) resolveEnded({ kind: 'rewind' });
       }
     } catch (error) {
@@ -291,7 +302,8 @@ export function startRunLoop(
         if (!(error instanceof WorkerGone)) throw error;
         if (controller.signal.aborted) return null;
         const { worker, message: reason, hostile } = error;
-        return { kind: 'reduce-broken', step: effect.step, worker, reason, hostile };
+        const { step, attempt } = effect;
+        return { kind: 'reduce-broken', step, attempt, worker, reason, hostile };
       }
     });
   }

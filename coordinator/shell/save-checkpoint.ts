@@ -38,7 +38,7 @@ async function saveCheckpoint(context: RunContext, record: Record): Promise<Mani
   });
   readCurrent(model, written);
   const manifest = await written;
-  await pruneCheckpoints(folder, context.config.keepCheckpoints);
+  await pruneCheckpoints(folder, context.config.keepCheckpoints, manifest.step);
   await record(
     {
       kind: 'checkpoint-saved',
@@ -115,7 +115,9 @@ export async function finalCheckpoint(
   const { folder, model, ledger } = context;
   const there = await readManifest(folder, model.step);
   const whole =
-    there?.hashes.weights === model.hashes.weights && there.identity === context.run.identity;
+    there?.hashes.weights === model.hashes.weights &&
+    there.identity === context.run.identity &&
+    (await holds(folder, there));
   const manifest = whole && there ? there : await checkpoint(context, record);
   const last = ledger?.at(model.step - 1);
   return {

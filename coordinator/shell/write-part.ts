@@ -2,6 +2,7 @@
  * Closing lines: the first ones of a file go to a compressed part, which is read back and compared
  * with the file before it counts. The file itself is shortened by its owner (`jsonl-file.ts`).
  */
+import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -55,7 +56,8 @@ export async function writePart(
         if (number !== null && number >= until) break read;
         if (number !== null) [first, last] = [first < 0 ? number : first, number];
         const line = Buffer.from(held.subarray(0, end + 1));
-        if (!gzip.write(line)) await new Promise((resolve) => gzip.once('drain', resolve));
+        // Where the disk fails nothing is drained any more, and `written` says why.
+        if (!gzip.write(line)) await Promise.race([once(gzip, 'drain'), written]);
         bytes += line.length;
         lines += 1;
         held = held.subarray(end + 1);
@@ -64,6 +66,9 @@ export async function writePart(
     }
     gzip.end();
     await written;
+  } catch (error) {
+    await rm(aside, { force: true });
+    throw error;
   } finally {
     gzip.destroy();
     await handle.close();

@@ -21,10 +21,11 @@ export type Unstamped = CoreEvent extends infer E
     : never
   : never;
 
-/** As `Unstamped`; the end of a reduction is that of the newest one unless it says else. */
+/** As `Unstamped`; what tells of a reduction tells of the newest one unless it says else. */
 type Sent =
-  | Exclude<Unstamped, { kind: 'reduced' }>
-  | { kind: 'reduced'; step: number; attempt?: number };
+  | Exclude<Unstamped, { kind: 'reduced' | 'reduce-broken' }>
+  | (Omit<Extract<Unstamped, { kind: 'reduced' }>, 'attempt'> & { attempt?: number })
+  | (Omit<Extract<Unstamped, { kind: 'reduce-broken' }>, 'attempt'> & { attempt?: number });
 
 export const stages: CanaryStage[] = [
   { name: 'decode', sha256: 'a' },
@@ -100,7 +101,8 @@ export function drive(some: Partial<Plan> = {}, step = 0, knnBefore = false): Dr
     because: [],
     send(event) {
       const { reduceAttempts: attempt } = self.state;
-      const whole = event.kind === 'reduced' ? { attempt, ...event } : event;
+      const ofReduction = event.kind === 'reduced' || event.kind === 'reduce-broken';
+      const whole = ofReduction ? { attempt, ...event } : event;
       const turn = advance(self.state, { ...whole, now: self.now } as CoreEvent);
       self.state = turn.state;
       self.because = turn.because;

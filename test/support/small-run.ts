@@ -89,7 +89,8 @@ export async function smallRun(
   const values = { ...smallMethod, ...options };
   const { config } = parseConfig([{ source: 'flag', values }]);
   const joined: Promise<void>[] = [];
-  const { signal } = new AbortController();
+  const over = new AbortController();
+  const { signal } = over;
   const result = await runCoordinator({
     config: { ...config, run: config.run ?? '' },
     signal,
@@ -98,7 +99,12 @@ export async function smallRun(
       before();
       for (let i = 0; i < workers; i += 1) joined.push(smallWorker(address, `w${i}`, signal));
     },
-  }).finally(() => Promise.allSettled(joined));
+  }).catch(async (error: unknown) => {
+    // Workers would wait for a coordinator that comes back.
+    over.abort();
+    await Promise.allSettled(joined);
+    throw error;
+  });
   await Promise.all(joined);
   return result;
 }

@@ -377,6 +377,8 @@ export function runSession(options: SessionOptions): Promise<boolean> {
           const sample = error instanceof SampleFailure ? error.sample : null;
           const { code, message } = error instanceof SampleFailure ? error : asFailure(error);
           dispatch({ kind: 'task-failed', task, code, message, sample });
+          // A compute that failed may fail for ever (a dead thread, a GPU's error): another process starts anew.
+          if (code === 'compute-failed' && sample === null) end(asFailure(error));
         }
       });
     }

@@ -40,8 +40,8 @@ const beat = (run: Drive, worker: string, done = 0) =>
 test('a limit follows the median and the deviation, within floor and ceiling', () => {
   assert.equal(median([3, 1, 2]), 2);
   assert.equal(median([4, 1]), 2.5);
-  assert.equal(leafLimitMs(times([])), null, 'a first micro-batch compiles: no limit');
-  assert.equal(leafLimitMs(times([9000])), null);
+  assert.equal(leafLimitMs(times([])), 600_000, 'a first micro-batch compiles: only the ceiling');
+  assert.equal(leafLimitMs(times([9000])), 600_000);
   assert.equal(leafLimitMs(times([10_000, 10_000, 10_000])), 20_000);
   assert.ok((leafLimitMs(times([8000, 10_000, 12_000])) ?? 0) > 25_000, 'scattered: more patience');
   assert.equal(leafLimitMs(times([1, 1, 1])), 2000, 'the floor');

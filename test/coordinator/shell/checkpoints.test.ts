@@ -175,10 +175,11 @@ test('step 0 and the newest that are asked for are kept', async (t) => {
   const folder = await runFolder(t);
   for (const step of [0, 4, 8, 12, 100, 16]) {
     await writeCheckpoint(requestOf(folder, step));
-    await pruneCheckpoints(folder, 3);
+    await pruneCheckpoints(folder, 3, step);
   }
-  assert.deepEqual(await checkpointSteps(folder), [100, 16, 12, 0]);
-  await pruneCheckpoints(folder, 1);
+  const kept = [100, 16, 12, 8, 0];
+  assert.deepEqual(await checkpointSteps(folder), kept, 'of 100 its own step decides');
+  await pruneCheckpoints(folder, 1, 100);
   assert.deepEqual(await checkpointSteps(folder), [100, 0]);
 });
 

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -13,6 +13,7 @@ import { type JsonlFile, openJsonl } from '../../../coordinator/shell/jsonl-file
 import {
   countingParts,
   eventNumber,
+  partsFolder,
   partsOf,
   readNumberedLines,
   recordNumber,
@@ -152,6 +153,31 @@ test('records of a wrong branch leave the parts too', async (t) => {
       [20, 39],
     ],
   );
+  await file.close();
+});
+
+test('a wrong branch that begins where the file does leaves a file that the parts still count before', async (t) => {
+  const folder = await runFolder(t);
+  const path = join(folder, 'ledger.jsonl');
+  const file = await openJsonl(path, 1, options);
+  await append(file, 0, 60);
+  await file.closePart(40);
+  await file.moveTail(40, join(folder, 'ledger.wrong-1.jsonl'));
+  await file.close();
+  same(await read(path), expected(40));
+});
+
+test('a disk that is full while a part is written costs the part, and nobody waits for it', async (t) => {
+  const folder = await runFolder(t);
+  const path = join(folder, 'ledger.jsonl');
+  const file = await openJsonl(path, 1, options);
+  await append(file, 0, 20_000);
+  await mkdir(partsFolder(path), { recursive: true });
+  await symlink('/dev/full', join(partsFolder(path), 'ledger.1.tmp'));
+  await assert.rejects(file.closePart(19_000));
+  same(await read(path), expected(20_000));
+  await file.closePart(19_000);
+  same(await read(path), expected(20_000));
   await file.close();
 });
 
