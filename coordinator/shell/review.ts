@@ -9,7 +9,6 @@
 import { readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { syncFolder } from '../../shared/adapters/durable.ts';
-import { codeOf } from '../../shared/adapters/folder-walk.ts';
 import type { RunEvent } from '../../shared/core/events.ts';
 import type { Convict } from '../core/state.ts';
 import { eventNumber, readNumberedLines } from './line-parts.ts';
@@ -32,7 +31,7 @@ export async function readReview(folder: string): Promise<Review | null> {
   try {
     return JSON.parse(await readFile(reviewFile(folder), 'utf8')) as Review;
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return null;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw error;
   }
 }

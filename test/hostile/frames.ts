@@ -5,6 +5,7 @@
  * twice or put in, so that many get past the first checks.
  */
 import { packageDefinition } from '../../shared/adapters/grpc.ts';
+import { protoVersion } from '../../shared/wire/limits.ts';
 import type { Dice } from '../support/draws.ts';
 
 export const preface: Buffer = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
@@ -48,7 +49,7 @@ const leaf = { leaf: 1, inputHash: hash, leafHash: hash, loss: -0.5, std: 0.02, 
 const samples: Record<string, Record<string, readonly object[]>> = {
   'tandem.v1.TrainingService': {
     Converse: [
-      { join: { protoVersion: 1, worker: 'fuzz', pid: 1, host: 'fuzz', identity: '' } },
+      { join: { protoVersion, worker: 'fuzz', pid: 1, host: 'fuzz', identity: '' } },
       { ready: { stages: [{ name: 'step', sha256: hash }], description: 'x', held: [] } },
       { ready: { stages: [], held: [{ step: 1, level: 1, weightsHash: hash, leaves: [leaf] }] } },
       { heartbeat: { state: 'ready', attempt: 1, done: 1 } },

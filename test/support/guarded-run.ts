@@ -13,6 +13,7 @@ import { mintToken } from '../../shared/adapters/tokens.ts';
 import { architecture } from '../../shared/core/architecture.ts';
 import { parseConfig } from '../../shared/core/config.ts';
 import type { Role } from '../../shared/core/roles.ts';
+import { protoOldest, protoVersion } from '../../shared/wire/limits.ts';
 import type { ConverseRequest, ConverseResponse } from '../../shared/wire/messages.ts';
 import { runSession } from '../../worker/shell/session.ts';
 import type { Files } from './authority.ts';
@@ -139,8 +140,8 @@ export async function endOf(stream: Readable | Duplex) {
 
 export const joinAs = (worker: string, session = ''): ConverseRequest => ({
   join: {
-    protoVersion: 1,
-    protoOldest: 1,
+    protoVersion,
+    protoOldest,
     worker,
     pid: 1,
     host: 'elsewhere',
