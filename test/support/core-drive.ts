@@ -135,6 +135,13 @@ export function drive(some: Partial<Plan> = {}, step = 0, knnBefore = false): Dr
   return self;
 }
 
+/** A drive with so many workers, `w0` and on, that have joined; it begins with the last of them. */
+export function groupOf(leaves: number, workers: number, some: Partial<Plan> = {}): Drive {
+  const run = drive({ leaves, minWorkers: workers, ...some });
+  for (let i = 0; i < workers; i += 1) run.join(`w${i}`);
+  return run;
+}
+
 export const connectedEvent = (worker: string, protoVersion = 1, identity = ''): Unstamped => ({
   kind: 'worker-connected',
   worker,

@@ -8,16 +8,14 @@ import {
   connectedEvent,
   type Drive,
   drive,
+  groupOf,
   nodeReady,
   one,
   told,
 } from '../../support/core-drive.ts';
 
-const group = (leaves: number, workers: number, audit: number): Drive => {
-  const run = drive({ leaves, minWorkers: workers, audit });
-  for (let i = 0; i < workers; i += 1) run.join(`w${i}`);
-  return run;
-};
+const group = (leaves: number, workers: number, audit: number): Drive =>
+  groupOf(leaves, workers, { audit });
 
 /** Everyone finishes what it has until nobody has anything; `liar` computes leaf `at` wrongly. */
 function work(run: Drive, liar = '', at = -1) {

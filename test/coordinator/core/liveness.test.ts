@@ -6,17 +6,12 @@ import {
   connectedEvent,
   type Drive,
   drive,
+  groupOf,
   nodeReady,
   one,
   reportOf,
   stages,
 } from '../../support/core-drive.ts';
-
-const group = (leaves: number, workers: number, some = {}): Drive => {
-  const run = drive({ leaves, minWorkers: workers, ...some });
-  for (let i = 0; i < workers; i += 1) run.join(`w${i}`);
-  return run;
-};
 
 /** Time goes on; every worker is heard, `hung` too: its heart beats beside its compute. */
 function pass(run: Drive, ms: number): void {
@@ -29,7 +24,7 @@ function pass(run: Drive, ms: number): void {
 }
 
 test('a worker that hangs and whose heart beats does not keep a handed-back leaf from the other', () => {
-  const run = group(4, 2);
+  const run = groupOf(4, 2);
   const [hung, other] = ['w0', 'w1'];
   assert.equal(run.leaseOf(hung), '1/0');
   run.send({
@@ -47,7 +42,7 @@ test('a worker that hangs and whose heart beats does not keep a handed-back leaf
 });
 
 test('not finite twice at one worker is no divergence while another may be asked', () => {
-  const run = group(4, 2);
+  const run = groupOf(4, 2);
   const nan = (worker: string) =>
     run.send({
       ...nodeReady(run.state, worker, { level: 0, index: 0 }),
@@ -63,7 +58,7 @@ test('not finite twice at one worker is no divergence while another may be asked
 });
 
 test('a check that is not finite is an opinion: the step does not ask for it for ever', () => {
-  const run = group(2, 3, { audit: 1 });
+  const run = groupOf(2, 3, { audit: 1 });
   run.finish('w0');
   run.finish('w1');
   run.send({ kind: 'reduced', step: 0 });
@@ -86,7 +81,7 @@ test('a worker whose gradients never arrive leaves the step to others, and alone
     ];
     return run.send({ kind: 'worker-ready', worker, stages, description: '', held });
   };
-  const run = group(2, 2);
+  const run = groupOf(2, 2);
   run.finish('w0');
   run.finish('w1');
   for (let i = 0; i < 2; i += 1) {
@@ -101,7 +96,7 @@ test('a worker whose gradients never arrive leaves the step to others, and alone
 });
 
 test('what an earlier try of a reduction says of a worker does not cost its new connection', () => {
-  const run = group(2, 2);
+  const run = groupOf(2, 2);
   run.finish('w0');
   run.finish('w1');
   run.join('w0');
@@ -128,7 +123,7 @@ test('a chunk of a survey that hangs is given to another', () => {
 });
 
 test('a check that nobody waits for any more does not keep a worker from the last survey', () => {
-  const run = group(2, 3, { audit: 1, knn: true, totalSteps: 1 });
+  const run = groupOf(2, 3, { audit: 1, knn: true, totalSteps: 1 });
   run.finish('w0');
   run.finish('w1');
   run.send({ kind: 'reduced', step: 0 });
